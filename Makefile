@@ -1,0 +1,128 @@
+# comp: one Makefile, non-recursive.  `make help` lists the targets.
+#
+# FLAVOR picks a build below build/: release (default), sanitize (ASan+UBSan),
+# fuzz (clang, libFuzzer), cover (gcov).  Sources are taken by folder: every *.c
+# goes into its folder's archive, except *_main.c and cli/main.c, which are
+# programs.  A unit test tests/unit/DIR/test_x.c links the archives that DIR may
+# use, so a folder can be tested while another does not compile.
+
+FLAVOR	?= release
+B	:= build/$(FLAVOR)
+PREFIX	?= /usr/local
+DESTDIR	?=
+VERSION	:= $(shell sed -n 's/^\#define COMP_VERSION "\(.*\)"/\1/p' cli/version.h 2>/dev/null)
+
+CC	?= gcc
+CFLAGS	?= -O2 -g
+WARN	:= -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+	   -Wvla -Wno-unused-parameter -Wno-missing-field-initializers
+ifneq ($(CI),)
+WARN	+= -Werror
+endif
+CPPFLAGS += -I. -D_GNU_SOURCE -D_FORTIFY_SOURCE=2
+STD	:= -std=gnu17 -fno-strict-aliasing -fstack-protector-strong
+LDFLAGS	+= -Wl,--as-needed -Wl,-z,relro
+LIBS	:= -lyaml -ljson-c -lnl-route-3 -lnl-3 -lseccomp -lcap -lcrypto
+CPPFLAGS += -I/usr/include/libnl3
+
+ifeq ($(FLAVOR),sanitize)
+SAN	:= -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+CFLAGS	:= -O1 -g
+CPPFLAGS := $(filter-out -D_FORTIFY_SOURCE=2,$(CPPFLAGS))
+endif
+ifeq ($(FLAVOR),fuzz)
+CC	:= clang
+SAN	:= -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined
+CFLAGS	:= -O1 -g
+CPPFLAGS := $(filter-out -D_FORTIFY_SOURCE=2,$(CPPFLAGS))
+endif
+ifeq ($(FLAVOR),cover)
+SAN	:= --coverage
+CFLAGS	:= -O0 -g
+CPPFLAGS := $(filter-out -D_FORTIFY_SOURCE=2,$(CPPFLAGS))
+endif
+STATIC	:= $(if $(SAN),,-static)
+
+# ---- sources, by folder; later archives may use earlier ones ----------------
+FOLDERS	:= base net volumes engine/state engine/image engine/container engine/supervise compose cli
+MAINS	:= $(wildcard cli/main.c $(FOLDERS:%=%/*_main.c))
+sources	= $(filter-out $(MAINS),$(sort $(wildcard $(1)/*.c)))
+archive	= $(B)/lib$(subst /,-,$(1)).a
+objects	= $(patsubst %.c,$(B)/obj/%.o,$(call sources,$(1)))
+
+BELOW_base		:=
+BELOW_net		:= base
+BELOW_volumes		:= base
+BELOW_engine/state	:= base
+BELOW_engine/image	:= engine/state volumes base
+BELOW_engine/container	:= engine/image engine/state net volumes base
+BELOW_engine/supervise	:= engine/container engine/image engine/state net volumes base
+BELOW_compose		:= engine/supervise engine/container engine/image engine/state net volumes base
+BELOW_cli		:= compose engine/supervise engine/container engine/image engine/state net volumes base
+archives = $(call archive,$(1)) $(foreach d,$(BELOW_$(1)),$(call archive,$(d)))
+
+PROGRAMS := comp comp-nft comp-extract comp-nethelper comp-monitor
+HAVE	 := $(if $(wildcard cli/main.c),comp) \
+	    $(if $(wildcard net/nft_main.c),comp-nft) \
+	    $(if $(wildcard engine/image/extract_main.c),comp-extract) \
+	    $(if $(wildcard engine/supervise/nethelper_main.c),comp-nethelper) \
+	    $(if $(wildcard engine/supervise/monitor_main.c),comp-monitor)
+
+.PHONY: all
+all: $(HAVE:%=$(B)/%)
+
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(STD) $(CFLAGS) $(SAN) $(WARN) -MMD -MP -c $< -o $@
+
+define archive_rule
+$(call archive,$(1)): $(call objects,$(1))
+	@rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(foreach d,$(FOLDERS),$(eval $(call archive_rule,$(d))))
+
+$(B)/comp: $(B)/obj/cli/main.o $(call archives,cli)
+	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ $(LIBS)
+$(B)/comp-nft: $(B)/obj/net/nft_main.o $(call archives,net)
+	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ -lnftables -ljson-c
+$(B)/comp-extract: $(B)/obj/engine/image/extract_main.o $(call archives,engine/image)
+	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ -larchive -lcrypto -lseccomp -lcap -ljson-c
+$(B)/comp-nethelper: $(B)/obj/engine/supervise/nethelper_main.o $(call archives,net)
+	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ -lseccomp -ljson-c
+# One of these stays for every running container: static, so that it has no
+# relocations of shared objects to pay for in memory.
+$(B)/comp-monitor: $(B)/obj/engine/supervise/monitor_main.o $(B)/obj/engine/supervise/log_writer.o \
+		   $(call archive,base)
+	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) $(STATIC) -o $@ $^ -ljson-c
+
+# ---- tests -------------------------------------------------------------------
+UNIT_SRC := $(sort $(shell find tests/unit -name 'test_*.c' 2>/dev/null))
+UNIT	 := $(UNIT_SRC:tests/unit/%.c=$(B)/unit/%)
+unit_dir = $(patsubst %/,%,$(dir $(1:tests/unit/%=%)))
+
+define unit_rule
+$(B)/unit/$(1:tests/unit/%.c=%): $(B)/obj/$(1:.c=.o) $(call archives,$(call unit_dir,$(1)))
+	@mkdir -p $$(@D)
+	$$(CC) $$(CFLAGS) $$(SAN) $$(LDFLAGS) -o $$@ $$^ -lcmocka $$(LIBS) -larchive
+endef
+$(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(t))))
+
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ	 := $(FUZZ_SRC:tests/fuzz/%.c=$(B)/fuzz/%)
+ifeq ($(FLAVOR),fuzz)
+FUZZ_ENGINE := -fsanitize=fuzzer
+else
+FUZZ_ENGINE := $(B)/obj/tests/fuzz/replay.o
+endif
+$(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(filter %.o,$(FUZZ_ENGINE)) $(call archives,cli)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ $(filter -f%,$(FUZZ_ENGINE)) $(LIBS) -larchive
+
+.PHONY: unit fuzzers
+unit: $(UNIT)
+fuzzers: $(FUZZ)
+
+-include Makefile.targets
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+.SECONDARY:

@@ -1,0 +1,278 @@
+/* base/json.c: see json.h. */
+#include "base/json.h"
+
+#include <json-c/json.h>
+
+#include "base/fd.h"
+#include "base/strv.h"
+
+void json_unref(json *j)
+{
+	json_object_put(j);
+}
+
+json *json_ref(json *j)
+{
+	return json_object_get(j);
+}
+
+int json_parse(const char *text, size_t n, json **out, struct err *e)
+{
+	struct json_tokener *tok = json_tokener_new_ex(JSON_MAX_DEPTH);
+	enum json_tokener_error code;
+	size_t used;
+	json *j;
+	int r = 0;
+
+	if (!tok || n > INT32_MAX) {
+		json_tokener_free(tok);
+		return err_set(e, n > INT32_MAX ? EFBIG : ENOMEM, "JSON document too large");
+	}
+	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_ALLOW_TRAILING_CHARS);
+	j = json_tokener_parse_ex(tok, text, (int)n);
+	code = json_tokener_get_error(tok);
+	used = json_tokener_get_parse_end(tok);
+	/* A bare number is only finished by the end of the text. */
+	if (code == json_tokener_continue && !j) {
+		j = json_tokener_parse_ex(tok, "", 1);
+		code = json_tokener_get_error(tok);
+		used = n;
+	}
+	json_tokener_free(tok);
+	while (used < n && strchr(" \t\r\n", text[used]))
+		used++;
+	if (code != json_tokener_success)
+		r = err_set(e, EBADMSG, "not JSON: %s at byte %zu", json_tokener_error_desc(code),
+			    used);
+	else if (used < n)
+		r = err_set(e, EBADMSG, "not JSON: more text after the document at byte %zu", used);
+	if (r < 0) {
+		json_object_put(j);
+		return r;
+	}
+	*out = j;
+	return 0;
+}
+
+int json_read_file(int dirfd, const char *path, size_t max, json **out, struct err *e)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = file_read(dirfd, path, max, &b, e);
+
+	if (r < 0)
+		return r;
+	r = json_parse(buf_str(&b), b.len, out, e);
+	return r < 0 ? err_wrap(e, r, "%s", path) : 0;
+}
+
+const char *json_text(json *j)
+{
+	return json_object_to_json_string_ext(j, JSON_C_TO_STRING_PLAIN |
+							 JSON_C_TO_STRING_NOSLASHESCAPE);
+}
+
+char *json_text_pretty(json *j)
+{
+	return xasprintf("%s\n", json_object_to_json_string_ext(
+					 j, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+						    JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
+json *json_new_object(void)
+{
+	return json_object_new_object();
+}
+
+json *json_new_array(void)
+{
+	return json_object_new_array();
+}
+
+json *json_new_str(const char *s)
+{
+	return json_object_new_string(s);
+}
+
+json *json_new_int(int64_t v)
+{
+	return json_object_new_int64(v);
+}
+
+void json_put(json *o, const char *key, json *value)
+{
+	json_object_object_add(o, key, value);
+}
+
+void json_put_str(json *o, const char *key, const char *value)
+{
+	if (value)
+		json_put(o, key, json_object_new_string(value));
+}
+
+void json_put_int(json *o, const char *key, int64_t value)
+{
+	json_put(o, key, json_object_new_int64(value));
+}
+
+void json_put_u64(json *o, const char *key, uint64_t value)
+{
+	json_put(o, key, json_object_new_uint64(value));
+}
+
+void json_put_bool(json *o, const char *key, bool value)
+{
+	json_put(o, key, json_object_new_boolean(value));
+}
+
+void json_put_double(json *o, const char *key, double value)
+{
+	json_put(o, key, json_object_new_double(value));
+}
+
+void json_put_strv(json *o, const char *key, char *const *v)
+{
+	json *array;
+
+	if (!v)
+		return;
+	array = json_object_new_array();
+	STRV_FOREACH(s, v)
+		json_push_str(array, *s);
+	json_put(o, key, array);
+}
+
+void json_push(json *array, json *value)
+{
+	json_object_array_add(array, value);
+}
+
+void json_push_str(json *array, const char *s)
+{
+	json_push(array, json_object_new_string(s));
+}
+
+bool json_is_object(json *j)
+{
+	return json_object_is_type(j, json_type_object);
+}
+
+bool json_is_array(json *j)
+{
+	return json_object_is_type(j, json_type_array);
+}
+
+bool json_is_str(json *j)
+{
+	return json_object_is_type(j, json_type_string);
+}
+
+json *json_get(json *o, const char *key)
+{
+	json *v;
+
+	if (!json_is_object(o) || !json_object_object_get_ex(o, key, &v))
+		return NULL;
+	return v;
+}
+
+const char *json_str(json *j)
+{
+	return json_is_str(j) ? json_object_get_string(j) : NULL;
+}
+
+const char *json_get_str(json *o, const char *key)
+{
+	return json_str(json_get(o, key));
+}
+
+int64_t json_int(json *j)
+{
+	return json_object_get_int64(j);
+}
+
+int64_t json_get_int(json *o, const char *key, int64_t fallback)
+{
+	json *v = json_get(o, key);
+
+	return json_object_is_type(v, json_type_int) ? json_object_get_int64(v) : fallback;
+}
+
+uint64_t json_get_u64(json *o, const char *key, uint64_t fallback)
+{
+	json *v = json_get(o, key);
+
+	return json_object_is_type(v, json_type_int) ? json_object_get_uint64(v) : fallback;
+}
+
+bool json_get_bool(json *o, const char *key, bool fallback)
+{
+	json *v = json_get(o, key);
+
+	return json_object_is_type(v, json_type_boolean) ? json_object_get_boolean(v) : fallback;
+}
+
+double json_get_double(json *o, const char *key, double fallback)
+{
+	json *v = json_get(o, key);
+
+	if (json_object_is_type(v, json_type_double) || json_object_is_type(v, json_type_int))
+		return json_object_get_double(v);
+	return fallback;
+}
+
+char **json_get_strv(json *o, const char *key)
+{
+	json *array = json_get(o, key);
+	char **v;
+
+	if (!json_is_array(array))
+		return NULL;
+	v = xcalloc(1, sizeof(*v));
+	for (size_t i = 0; i < json_len(array); i++)
+		if (json_str(json_at(array, i)))
+			strv_add(&v, json_str(json_at(array, i)));
+	return v;
+}
+
+size_t json_len(json *array)
+{
+	return json_is_array(array) ? json_object_array_length(array) : 0;
+}
+
+json *json_at(json *array, size_t i)
+{
+	return i < json_len(array) ? json_object_array_get_idx(array, i) : NULL;
+}
+
+bool json_each(json *o, struct json_iter *it)
+{
+	struct lh_entry *entry;
+
+	if (!json_is_object(o))
+		return false;
+	entry = it->started ? ((struct lh_entry *)it->entry)->next :
+			      json_object_get_object(o)->head;
+	it->started = true;
+	if (!entry)
+		return false;
+	it->entry = entry;
+	it->key = lh_entry_k(entry);
+	it->value = (json *)lh_entry_v(entry);
+	return true;
+}
+
+int json_need_str(json *o, const char *key, const char **out, struct err *e)
+{
+	*out = json_get_str(o, key);
+	return *out ? 0 : err_set(e, EBADMSG, "field \"%s\" is missing or not a string", key);
+}
+
+int json_need_int(json *o, const char *key, int64_t *out, struct err *e)
+{
+	json *v = json_get(o, key);
+
+	if (!json_object_is_type(v, json_type_int))
+		return err_set(e, EBADMSG, "field \"%s\" is missing or not an integer", key);
+	*out = json_object_get_int64(v);
+	return 0;
+}

@@ -1,0 +1,452 @@
+/* engine/state/record.c: the record as JSON, one file per container.
+ *
+ * Readers trust nothing: a field of the wrong type reads as absent, and only
+ * the fields without which a record means nothing (version, id, name, project,
+ * status) are insisted on.
+ */
+#include "engine/state/record.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/strv.h"
+
+#define RECORD_FILE_MAX (1 << 20)
+
+static const char *const status_names[] = {
+	[CONTAINER_CREATED] = "created",   [CONTAINER_STARTING] = "starting",
+	[CONTAINER_RUNNING] = "running",   [CONTAINER_PAUSED] = "paused",
+	[CONTAINER_RESTARTING] = "restarting", [CONTAINER_STOPPING] = "stopping",
+	[CONTAINER_EXITED] = "exited",	   [CONTAINER_REMOVING] = "removing",
+	[CONTAINER_DEAD] = "dead",
+};
+static_assert(ARRAY_SIZE(status_names) == CONTAINER_STATUS_MAX, "one name per status");
+
+static const char *const health_names[] = {
+	[HEALTH_NONE] = "",
+	[HEALTH_STARTING] = "starting",
+	[HEALTH_HEALTHY] = "healthy",
+	[HEALTH_UNHEALTHY] = "unhealthy",
+};
+
+const char *container_status_name(enum container_status s)
+{
+	return status_names[s];
+}
+
+const char *container_status_shown(enum container_status s)
+{
+	switch (s) {
+	case CONTAINER_STARTING:
+		return "created";
+	case CONTAINER_STOPPING:
+		return "running";
+	default:
+		return status_names[s];
+	}
+}
+
+const char *health_status_name(enum health_status s)
+{
+	return health_names[s];
+}
+
+static int find_name(const char *const *names, size_t n, const char *name)
+{
+	for (size_t i = 0; name && i < n; i++)
+		if (streq(names[i], name))
+			return (int)i;
+	return -1;
+}
+
+struct record *record_new(void)
+{
+	return new0(struct record);
+}
+
+void record_clear_networks(struct record *r)
+{
+	for (size_t i = 0; i < r->n_networks; i++) {
+		struct attached_network *n = &r->networks[i];
+
+		free(n->network);
+		free(n->ipv4);
+		free(n->ipv6);
+		free(n->gateway4);
+		free(n->gateway6);
+		free(n->mac);
+		free(n->ifname);
+		free(n->host_ifname);
+		strv_free(n->names);
+	}
+	free(r->networks);
+	r->networks = NULL;
+	r->n_networks = 0;
+}
+
+void record_clear_ports(struct record *r)
+{
+	for (size_t i = 0; i < r->n_ports; i++) {
+		free(r->ports[i].host_ip);
+		free(r->ports[i].protocol);
+	}
+	free(r->ports);
+	r->ports = NULL;
+	r->n_ports = 0;
+}
+
+void record_free(struct record *r)
+{
+	if (!r)
+		return;
+	free(r->id);
+	free(r->name);
+	free(r->project);
+	free(r->service);
+	free(r->image);
+	free(r->image_id);
+	free(r->config_hash);
+	free(r->command);
+	free(r->error);
+	record_clear_networks(r);
+	record_clear_ports(r);
+	free(r);
+}
+
+static json *network_to_json(const struct attached_network *n)
+{
+	json *o = json_new_object();
+
+	json_put_str(o, "network", n->network);
+	json_put_str(o, "ipv4", n->ipv4);
+	json_put_str(o, "ipv6", n->ipv6);
+	json_put_str(o, "gateway4", n->gateway4);
+	json_put_str(o, "gateway6", n->gateway6);
+	json_put_str(o, "mac", n->mac);
+	json_put_str(o, "ifname", n->ifname);
+	json_put_str(o, "host_ifname", n->host_ifname);
+	json_put_strv(o, "names", n->names);
+	return o;
+}
+
+static void network_from_json(json *o, struct attached_network *n)
+{
+	n->network = xstrdup_null(json_get_str(o, "network"));
+	n->ipv4 = xstrdup_null(json_get_str(o, "ipv4"));
+	n->ipv6 = xstrdup_null(json_get_str(o, "ipv6"));
+	n->gateway4 = xstrdup_null(json_get_str(o, "gateway4"));
+	n->gateway6 = xstrdup_null(json_get_str(o, "gateway6"));
+	n->mac = xstrdup_null(json_get_str(o, "mac"));
+	n->ifname = xstrdup_null(json_get_str(o, "ifname"));
+	n->host_ifname = xstrdup_null(json_get_str(o, "host_ifname"));
+	n->names = json_get_strv(o, "names");
+}
+
+static json *port_to_json(const struct published_port *p)
+{
+	json *o = json_new_object();
+
+	json_put_str(o, "host_ip", p->host_ip);
+	json_put_int(o, "host_port", p->host_port);
+	json_put_int(o, "container_port", p->container_port);
+	json_put_str(o, "protocol", p->protocol);
+	return o;
+}
+
+static void port_from_json(json *o, struct published_port *p)
+{
+	const char *ip = json_get_str(o, "host_ip"), *protocol = json_get_str(o, "protocol");
+
+	p->host_ip = xstrdup(ip ? ip : "0.0.0.0");
+	p->host_port = (uint16_t)json_get_int(o, "host_port", 0);
+	p->container_port = (uint16_t)json_get_int(o, "container_port", 0);
+	p->protocol = xstrdup(protocol ? protocol : "tcp");
+}
+
+json *record_to_json(const struct record *r)
+{
+	json *o = json_new_object(), *networks = json_new_array(), *ports = json_new_array();
+
+	json_put_int(o, "version", RECORD_VERSION);
+	json_put_str(o, "id", r->id);
+	json_put_str(o, "name", r->name);
+	json_put_str(o, "project", r->project);
+	json_put_str(o, "service", r->service);
+	json_put_str(o, "image", r->image);
+	json_put_str(o, "image_id", r->image_id);
+	json_put_str(o, "config_hash", r->config_hash);
+	json_put_str(o, "command", r->command);
+	json_put_int(o, "number", r->number);
+	json_put_bool(o, "oneoff", r->oneoff);
+	json_put_u64(o, "created", r->created);
+	json_put_str(o, "status", status_names[r->status]);
+	json_put_str(o, "boot_id", r->boot_id);
+	json_put_int(o, "pid", r->pid);
+	json_put_int(o, "monitor_pid", r->monitor_pid);
+	json_put_u64(o, "start_ticks", r->start_ticks);
+	json_put_u64(o, "monitor_ticks", r->monitor_ticks);
+	json_put_u64(o, "started_at", r->started_at);
+	json_put_u64(o, "finished_at", r->finished_at);
+	json_put_int(o, "exit_code", r->exit_code);
+	json_put_bool(o, "oom_killed", r->oom_killed);
+	json_put_bool(o, "user_stopped", r->user_stopped);
+	json_put_str(o, "error", r->error);
+	json_put_u64(o, "restart_count", r->restart_count);
+	json_put_int(o, "failures", r->failures);
+	json_put_u64(o, "restart_at", r->restart_at);
+	json_put_str(o, "health", health_names[r->health]);
+	for (size_t i = 0; i < r->n_networks; i++)
+		json_push(networks, network_to_json(&r->networks[i]));
+	json_put(o, "networks", networks);
+	for (size_t i = 0; i < r->n_ports; i++)
+		json_push(ports, port_to_json(&r->ports[i]));
+	json_put(o, "ports", ports);
+	return o;
+}
+
+static void read_lists(json *j, struct record *r)
+{
+	json *networks = json_get(j, "networks"), *ports = json_get(j, "ports");
+
+	r->n_networks = json_len(networks);
+	r->networks = xcalloc(r->n_networks, sizeof(*r->networks));
+	for (size_t i = 0; i < r->n_networks; i++)
+		network_from_json(json_at(networks, i), &r->networks[i]);
+	r->n_ports = json_len(ports);
+	r->ports = xcalloc(r->n_ports, sizeof(*r->ports));
+	for (size_t i = 0; i < r->n_ports; i++)
+		port_from_json(json_at(ports, i), &r->ports[i]);
+}
+
+int record_from_json(json *j, struct record **out, struct err *e)
+{
+	_cleanup_(record_freep) struct record *r = record_new();
+	int64_t version;
+	int status, health, ret;
+	const char *id, *name, *project, *boot = json_get_str(j, "boot_id");
+
+	ret = json_need_int(j, "version", &version, e);
+	if (ret < 0)
+		return ret;
+	if (version > RECORD_VERSION)
+		return err_set(e, EPROTO, "written by a newer comp (version %d)", (int)version);
+	if ((ret = json_need_str(j, "id", &id, e)) < 0 ||
+	    (ret = json_need_str(j, "name", &name, e)) < 0 ||
+	    (ret = json_need_str(j, "project", &project, e)) < 0)
+		return ret;
+	status = find_name(status_names, CONTAINER_STATUS_MAX, json_get_str(j, "status"));
+	if (status < 0)
+		return err_set(e, EBADMSG, "field \"status\" is missing or unknown");
+	health = find_name(health_names, ARRAY_SIZE(health_names), json_get_str(j, "health"));
+	r->id = xstrdup(id);
+	r->name = xstrdup(name);
+	r->project = xstrdup(project);
+	r->service = xstrdup_null(json_get_str(j, "service"));
+	r->image = xstrdup_null(json_get_str(j, "image"));
+	r->image_id = xstrdup_null(json_get_str(j, "image_id"));
+	r->config_hash = xstrdup_null(json_get_str(j, "config_hash"));
+	r->command = xstrdup_null(json_get_str(j, "command"));
+	r->number = (int)json_get_int(j, "number", 1);
+	r->oneoff = json_get_bool(j, "oneoff", false);
+	r->created = json_get_u64(j, "created", 0);
+	r->status = (enum container_status)status;
+	snprintf(r->boot_id, sizeof(r->boot_id), "%s", boot ? boot : "");
+	r->pid = (pid_t)json_get_int(j, "pid", 0);
+	r->monitor_pid = (pid_t)json_get_int(j, "monitor_pid", 0);
+	r->start_ticks = json_get_u64(j, "start_ticks", 0);
+	r->monitor_ticks = json_get_u64(j, "monitor_ticks", 0);
+	r->started_at = json_get_u64(j, "started_at", 0);
+	r->finished_at = json_get_u64(j, "finished_at", 0);
+	r->exit_code = (int)json_get_int(j, "exit_code", 0);
+	r->oom_killed = json_get_bool(j, "oom_killed", false);
+	r->user_stopped = json_get_bool(j, "user_stopped", false);
+	r->error = xstrdup_null(json_get_str(j, "error"));
+	r->restart_count = json_get_u64(j, "restart_count", 0);
+	r->failures = (int)json_get_int(j, "failures", 0);
+	r->restart_at = json_get_u64(j, "restart_at", 0);
+	r->health = health < 0 ? HEALTH_NONE : (enum health_status)health;
+	read_lists(j, r);
+	*out = TAKE_PTR(r);
+	return 0;
+}
+
+static char *file_of(const struct dirs *d, const char *project, const char *id, const char *name)
+{
+	_cleanup_(free_p) char *dir = dirs_container(d, project, id);
+
+	return path_join(dir, name);
+}
+
+int record_save(const struct record *r, const struct dirs *d, bool durable, struct err *e)
+{
+	_cleanup_(free_p) char *path = file_of(d, r->project, r->id, "state.json");
+	_cleanup_(json_unrefp) json *j = record_to_json(r);
+	const char *text = json_text(j);
+
+	return file_write_atomic(AT_FDCWD, path, text, strlen(text), 0600, durable, e);
+}
+
+int record_load(const struct dirs *d, const char *project, const char *id, struct record **out,
+		struct err *e)
+{
+	_cleanup_(free_p) char *path = file_of(d, project, id, "state.json");
+	_cleanup_(json_unrefp) json *j = NULL;
+	int r = json_read_file(AT_FDCWD, path, RECORD_FILE_MAX, &j, e);
+
+	if (r < 0)
+		return r;
+	r = record_from_json(j, out, e);
+	if (r < 0)
+		return err_wrap(e, r, "%s", path);
+	if (!streq((*out)->id, id) || !streq((*out)->project, project)) {
+		record_free(*out);
+		*out = NULL;
+		return err_set(e, EBADMSG, "%s: belongs to another container", path);
+	}
+	return 0;
+}
+
+/* Move an unreadable record out of the way, keeping it for a person to look at. */
+static void quarantine(const struct dirs *d, const char *project, const char *id, char ***problems,
+		       const struct err *why)
+{
+	_cleanup_(free_p) char *from = file_of(d, project, id, "state.json");
+	_cleanup_(free_p) char *to =
+		xasprintf("%s.corrupt-%llu", from, (unsigned long long)(now_real_ns() / NSEC_PER_SEC));
+
+	if (rename(from, to) == 0)
+		strv_addf(problems, "%s; moved to %s", why->msg, to);
+	else
+		strv_addf(problems, "%s", why->msg);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct record *x = *(struct record *const *)a, *y = *(struct record *const *)b;
+
+	return strverscmp(x->name, y->name);
+}
+
+int record_list_load(const struct dirs *d, const char *project, struct record_list *out,
+		     struct err *e)
+{
+	_cleanup_(free_p) char *path = dirs_containers(d, project);
+	_cleanup_(dir_closep) DIR *dir = opendir(path);
+	struct dirent *entry;
+	size_t cap = 0;
+
+	*out = (struct record_list){ 0 };
+	if (!dir)
+		return errno == ENOENT ? 0 : err_errno(e, errno, "open %s", path);
+	while ((entry = readdir(dir))) {
+		struct err why = ERR_INIT;
+		struct record *r;
+		int ret;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		ret = record_load(d, project, entry->d_name, &r, &why);
+		if (ret < 0) {
+			/* Without a record: made up to its directory and no further; the
+			 * supervisor sweeps those. */
+			if (ret != -ENOENT)
+				quarantine(d, project, entry->d_name, &out->problems, &why);
+			continue;
+		}
+		if (out->n == cap) {
+			cap = cap ? cap * 2 : 16;
+			out->items = xreallocarray(out->items, cap, sizeof(*out->items));
+		}
+		out->items[out->n++] = r;
+	}
+	if (out->n)
+		qsort(out->items, out->n, sizeof(*out->items), by_name);
+	return 0;
+}
+
+void record_list_done(struct record_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		record_free(l->items[i]);
+	free(l->items);
+	strv_free(l->problems);
+	*l = (struct record_list){ 0 };
+}
+
+struct record *record_list_find(const struct record_list *l, const char *name_or_id)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (streq(l->items[i]->name, name_or_id) || streq(l->items[i]->id, name_or_id))
+			return l->items[i];
+	return NULL;
+}
+
+bool record_process_alive(const struct record *r, pid_t pid, uint64_t ticks)
+{
+	char boot[BOOT_ID_MAX];
+	uint64_t now;
+
+	if (pid <= 0 || proc_boot_id(boot, NULL) < 0 || !streq(boot, r->boot_id))
+		return false;
+	return proc_start_ticks(pid, &now, NULL) == 0 && now == ticks && proc_state(pid) != 'Z';
+}
+
+int exit_record_load(const struct dirs *d, const char *project, const char *id,
+		     struct exit_record *out, struct err *e)
+{
+	_cleanup_(free_p) char *path = file_of(d, project, id, "exit.json");
+	_cleanup_(json_unrefp) json *j = NULL;
+	int64_t code;
+	int r = json_read_file(AT_FDCWD, path, RECORD_FILE_MAX, &j, e);
+
+	if (r < 0)
+		return r;
+	r = json_need_int(j, "code", &code, e);
+	if (r < 0)
+		return err_wrap(e, r, "%s", path);
+	out->code = (int)code;
+	out->started_at = json_get_u64(j, "started_at", 0);
+	out->finished_at = json_get_u64(j, "finished_at", 0);
+	return 0;
+}
+
+bool record_reconcile(struct record *r, const struct dirs *d)
+{
+	struct exit_record exit_record;
+
+	switch (r->status) {
+	case CONTAINER_RUNNING:
+	case CONTAINER_PAUSED:
+	case CONTAINER_STOPPING:
+	case CONTAINER_STARTING:
+		break;
+	default:
+		return false;
+	}
+	if (record_process_alive(r, r->pid, r->start_ticks))
+		return false;
+	/* The monitor writes exit.json after the process is gone: give it the
+	 * benefit of the doubt while it is still there. */
+	if (r->pid && record_process_alive(r, r->monitor_pid, r->monitor_ticks))
+		return false;
+	if (r->status == CONTAINER_STARTING && !r->pid) {
+		r->status = CONTAINER_CREATED;
+		return true;
+	}
+	r->status = CONTAINER_EXITED;
+	r->exit_code = 137; /* killed with its monitor, or by a reboot */
+	r->health = HEALTH_NONE;
+	if (exit_record_load(d, r->project, r->id, &exit_record, NULL) == 0 &&
+	    exit_record.started_at >= r->started_at) {
+		r->exit_code = exit_record.code;
+		r->finished_at = exit_record.finished_at;
+	}
+	r->pid = 0;
+	return true;
+}

@@ -1,0 +1,128 @@
+/* engine/state/record.h: what is known about a container while it lives.
+ *
+ * One record per container, containers/ID/state.json, rewritten whole and
+ * atomically by the supervisor at each change and read by anybody (`ps`, `ls`
+ * and `logs` need no supervisor).  The fixed half of a container is its
+ * spec.json; this is the half that changes.  A record that cannot be read is
+ * renamed to state.json.corrupt-<time> and reported, never fatal to the rest.
+ */
+#ifndef ENGINE_STATE_RECORD_H
+#define ENGINE_STATE_RECORD_H
+
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/json.h"
+#include "base/proc.h"
+#include "engine/state/dirs.h"
+
+#define RECORD_VERSION 1
+
+enum container_status {
+	CONTAINER_CREATED,
+	CONTAINER_STARTING, /* shown as "created" until its process runs */
+	CONTAINER_RUNNING,
+	CONTAINER_PAUSED,
+	CONTAINER_RESTARTING, /* waits for its back-off to end */
+	CONTAINER_STOPPING,   /* shown as "running" until it is gone */
+	CONTAINER_EXITED,
+	CONTAINER_REMOVING,
+	CONTAINER_DEAD, /* removal failed half-way */
+	CONTAINER_STATUS_MAX,
+};
+
+enum health_status { HEALTH_NONE, HEALTH_STARTING, HEALTH_HEALTHY, HEALTH_UNHEALTHY };
+
+struct attached_network {
+	char *network;	 /* full name */
+	char *ipv4, *ipv6; /* "172.18.0.2/16"; NULL: none */
+	char *gateway4, *gateway6;
+	char *mac;
+	char *ifname, *host_ifname; /* "eth0", "veth…" */
+	char **names;		    /* what the DNS answers to with this address */
+};
+
+struct published_port {
+	char *host_ip; /* "0.0.0.0", "::" or what was asked for */
+	uint16_t host_port, container_port;
+	char *protocol;
+};
+
+struct record {
+	/* Copied from the spec, so that listing reads one small file. */
+	char *id, *name, *project, *service, *image, *image_id, *config_hash;
+	char *command; /* argv joined by spaces, for `ps` */
+	int number;
+	bool oneoff;
+	uint64_t created; /* CLOCK_REALTIME ns, as all times here */
+
+	enum container_status status;
+	char boot_id[BOOT_ID_MAX]; /* of the boot in which pid and monitor_pid are valid */
+	pid_t pid, monitor_pid;	   /* 0: none */
+	uint64_t start_ticks, monitor_ticks;
+	uint64_t started_at, finished_at; /* 0: never */
+	int exit_code;
+	bool oom_killed;
+	bool user_stopped; /* by `stop` or `kill`: unless-stopped and always stay down */
+	char *error;	   /* why it could not start, for `ps` and `logs` */
+	uint64_t restart_count; /* restarts since the user last started it */
+	int failures;		/* short runs in a row: selects the back-off */
+	uint64_t restart_at;	/* CONTAINER_RESTARTING: when */
+	enum health_status health;
+
+	struct attached_network *networks;
+	size_t n_networks;
+	struct published_port *ports;
+	size_t n_ports;
+};
+
+const char *container_status_name(enum container_status s); /* as stored */
+const char *container_status_shown(enum container_status s); /* as `ps` says it */
+const char *health_status_name(enum health_status s);
+
+struct record *record_new(void);
+void record_free(struct record *r);
+static inline void record_freep(struct record **r)
+{
+	record_free(*r);
+}
+void record_clear_networks(struct record *r);
+void record_clear_ports(struct record *r);
+
+json *record_to_json(const struct record *r);
+int record_from_json(json *j, struct record **out, struct err *e);
+
+/* Write DIR/state.json.  @durable: fsync; for what must survive power loss. */
+int record_save(const struct record *r, const struct dirs *d, bool durable, struct err *e);
+int record_load(const struct dirs *d, const char *project, const char *id, struct record **out,
+		struct err *e);
+
+struct record_list {
+	struct record **items; /* sorted by name, numbers by value */
+	size_t n;
+	char **problems; /* one sentence for each file that could not be read */
+};
+void record_list_done(struct record_list *l);
+/* All containers of a project; an absent project is an empty list. */
+int record_list_load(const struct dirs *d, const char *project, struct record_list *out,
+		     struct err *e);
+struct record *record_list_find(const struct record_list *l, const char *name_or_id);
+
+/* Is @pid, started at @ticks in the boot of @r, still there (and not a zombie)? */
+bool record_process_alive(const struct record *r, pid_t pid, uint64_t ticks);
+
+/* Correct what a dead supervisor could not write down: a record that says
+ * running while its process is gone becomes exited, with the code from
+ * exit.json where the monitor left one (137 otherwise).  Changes @r only, not
+ * the file.  Returns true when something was corrected. */
+bool record_reconcile(struct record *r, const struct dirs *d);
+
+/* The monitor's exit.json: code 0..255, CLOCK_REALTIME ns.  -ENOENT: none. */
+struct exit_record {
+	int code;
+	uint64_t started_at, finished_at;
+};
+int exit_record_load(const struct dirs *d, const char *project, const char *id,
+		     struct exit_record *out, struct err *e);
+
+#endif

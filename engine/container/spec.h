@@ -22,15 +22,15 @@ enum mount_type { MOUNT_BIND, MOUNT_VOLUME, MOUNT_TMPFS };
 
 struct mount_spec {
 	enum mount_type type;
-	char *source;	    /* bind: host path; volume: path of its _data; tmpfs: NULL */
-	char *volume;	    /* volume: its name; for messages and reference counting */
-	char *target;	    /* absolute path in the container */
-	bool read_only;	    /* recursive: submounts too */
-	bool nocopy;	    /* volume: do not fill it from the image on first use */
-	bool create_source; /* bind: make a missing host directory */
-	bool anonymous;	    /* volume: made for this container, removed by down -v */
-	char *subpath;	    /* volume: directory below _data */
-	char *propagation;  /* bind: rprivate (default), private, rshared, shared, rslave, slave */
+	char *source;        /* bind: host path; volume: path of its _data; tmpfs: NULL */
+	char *volume;        /* volume: its name; for messages and reference counting */
+	char *target;        /* absolute path in the container */
+	bool read_only;      /* recursive: submounts too */
+	bool nocopy;         /* volume: do not fill it from the image on first use */
+	bool create_source;  /* bind: make a missing host directory */
+	bool anonymous;      /* volume: made for this container, removed by down -v */
+	char *subpath;       /* volume: directory below _data */
+	char *propagation;   /* bind: rprivate (default), private, rshared, shared, rslave, slave */
 	uint64_t tmpfs_size; /* 0: no limit of its own */
 	uint32_t tmpfs_mode; /* 0: 01777 */
 	char *tmpfs_options; /* further options as written, e.g. "uid=1000,noexec" */
@@ -45,8 +45,8 @@ struct file_spec {
 };
 
 struct network_spec {
-	char *network; /* full name, e.g. demo_default */
-	char **aliases; /* names beside service and container name */
+	char *network;     /* full name, e.g. demo_default */
+	char **aliases;    /* names beside service and container name */
 	char *ipv4, *ipv6; /* static addresses */
 	char *mac;
 	char *interface; /* name inside; NULL: eth0, eth1, … */
@@ -54,14 +54,14 @@ struct network_spec {
 };
 
 struct port_spec {
-	char *host_ip; /* NULL: 0.0.0.0 and [::] */
+	char *host_ip;                  /* NULL: 0.0.0.0 and [::] */
 	uint16_t host_first, host_last; /* 0: pick a free one; a range: pick one in it */
 	uint16_t container_port;
 	char *protocol; /* "tcp", "udp" */
 };
 
 struct ulimit_spec {
-	char *name; /* "nofile" */
+	char *name;         /* "nofile" */
 	int64_t soft, hard; /* -1: unlimited */
 };
 
@@ -70,13 +70,13 @@ struct device_spec {
 };
 
 struct resources_spec {
-	int64_t memory;		    /* bytes; 0: no limit */
+	int64_t memory; /* bytes; 0: no limit */
 	int64_t memory_reservation;
-	int64_t memory_swap;	    /* memory + swap; 0: twice the memory; -1: unlimited */
-	int64_t nano_cpus;	    /* 1e9 = one cpu; 0: no limit */
+	int64_t memory_swap; /* memory + swap; 0: twice the memory; -1: unlimited */
+	int64_t nano_cpus;   /* 1e9 = one cpu; 0: no limit */
 	int64_t cpu_shares, cpu_quota, cpu_period; /* the last two in µs */
 	char *cpuset;
-	int64_t pids; /* 0: default; -1: unlimited */
+	int64_t pids;              /* 0: default; -1: unlimited */
 	int64_t memory_swappiness; /* -1: not set */
 	bool oom_kill_disable;
 };
@@ -85,18 +85,18 @@ enum restart_mode { RESTART_NO, RESTART_ALWAYS, RESTART_ON_FAILURE, RESTART_UNLE
 
 struct restart_spec {
 	enum restart_mode mode;
-	int64_t max_attempts; /* on-failure; 0: no limit */
+	int64_t max_attempts;   /* on-failure; 0: no limit */
 	uint64_t delay, window; /* deploy.restart_policy; 0: the engine's own back-off */
 };
 
 struct health_spec {
 	char **test; /* NULL or {"NONE"}: no check; else CMD … / CMD-SHELL text */
 	uint64_t interval, timeout, start_period, start_interval; /* 0: 30 s, 30 s, 0, 5 s */
-	int64_t retries; /* 0: 3 */
+	int64_t retries;                                          /* 0: 3 */
 };
 
 struct log_spec {
-	char *driver; /* NULL: json-file */
+	char *driver;      /* NULL: json-file */
 	uint64_t max_size; /* 0: 10 MiB */
 	int64_t max_file;  /* 0: 5 */
 };
@@ -117,9 +117,9 @@ struct container_spec {
 	char *config_hash;
 	uint64_t created; /* CLOCK_REALTIME, ns */
 
-	char *image;	/* reference as in the compose file */
+	char *image;    /* reference as in the compose file */
 	char *image_id; /* sha256:… of the config */
-	char **layers;	/* directories of unpacked layers, lowest first */
+	char **layers;  /* directories of unpacked layers, lowest first */
 
 	char **argv; /* entrypoint and command put together */
 	char **env;  /* KEY=value, image's and service's merged; PATH set */
@@ -131,7 +131,7 @@ struct container_spec {
 	bool tty, stdin_open, init;
 
 	bool privileged, read_only, no_new_privileges, seccomp_unconfined, systempaths_unconfined;
-	char *seccomp_profile; /* JSON text of a profile; NULL: built-in */
+	char *seccomp_profile;      /* JSON text of a profile; NULL: built-in */
 	char **cap_add, **cap_drop; /* with or without CAP_; "ALL" */
 	struct device_spec *devices;
 	size_t n_devices;
@@ -148,7 +148,7 @@ struct container_spec {
 	size_t n_networks;
 	struct port_spec *ports;
 	size_t n_ports;
-	char **expose;	    /* "80/tcp" */
+	char **expose;      /* "80/tcp" */
 	char **extra_hosts; /* "name=address" */
 	char **dns, **dns_search, **dns_opt;
 	char **links; /* "container-or-service:alias" */
@@ -164,10 +164,10 @@ struct container_spec {
 	struct restart_spec restart;
 	struct health_spec health;
 	struct log_spec log;
-	int stop_signal;      /* 0: SIGTERM */
-	uint64_t stop_grace;  /* ns; UINT64_MAX: not set, 10 s */
-	char **labels;	      /* KEY=value */
-	char **annotations;   /* KEY=value */
+	int stop_signal;     /* 0: SIGTERM */
+	uint64_t stop_grace; /* ns; UINT64_MAX: not set, 10 s */
+	char **labels;       /* KEY=value */
+	char **annotations;  /* KEY=value */
 };
 
 struct container_spec *spec_new(void); /* defaults that are not 0 are set */

@@ -1,0 +1,64 @@
+/* engine/image/stage.h: one write to the store: gather privately, publish at once.
+ *
+ *	stage_begin(store, &st, e);
+ *	stage_layer(st, source…, &layer, e);	any number: unpacked and verified
+ *	stage_image(st, config…, e);		any number: their layers are staged
+ *						or in the store already
+ *	stage_commit(st, e);			all of it appears, names last
+ *	stage_free(st);				without commit: nothing happened
+ *
+ * Everything blocks.  SIGPIPE must be ignored (every comp process does).
+ */
+#ifndef ENGINE_IMAGE_STAGE_H
+#define ENGINE_IMAGE_STAGE_H
+
+#include "engine/image/store.h"
+
+struct stage;
+
+int stage_begin(struct store *s, struct stage **out, struct err *e);
+void stage_free(struct stage *st);
+static inline void stage_freep(struct stage **st)
+{
+	stage_free(*st);
+}
+/* A private directory for spooled files; borrowed, gone with the stage. */
+int stage_dirfd(const struct stage *st);
+
+/* Where the bytes of a layer come from. */
+struct layer_source {
+	int fd;		 /* borrowed; a pipe or a file */
+	uint64_t offset; /* where to start when @size is given */
+	uint64_t size;	 /* bytes; UINT64_MAX: to the end of file, from where @fd stands */
+	const char *digest;  /* of these bytes; NULL: not known */
+	const char *diff_id; /* of the uncompressed tar; NULL: not known (import) */
+	const char *what;    /* for messages: "layer 3 of 7" */
+};
+struct layer_info {
+	char diff_id[DIGEST_MAX];
+	uint64_t size, n_files;
+};
+/* Unpack a tar, plain or compressed with gzip, zstd or xz.  A layer whose
+ * @diff_id is staged or stored already is not read at all.  -EBADMSG: damaged,
+ * hostile or not what its digest says; -ENOSPC: the disk is full. */
+int stage_layer(struct stage *st, const struct layer_source *src, struct layer_info *out,
+		struct err *e);
+bool stage_has_layer(const struct stage *st, const char *diff_id);
+
+struct staged_image {
+	const char *config; /* the document, byte for byte */
+	size_t n_config;
+	const char *manifest; /* or NULL */
+	size_t n_manifest;
+	char *const *refs; /* canonical references that shall name it; may be NULL */
+};
+/* Add an image; its layers must be there (the config's diff ids say which).
+ * @id (may be NULL): where to put "sha256:…". */
+int stage_image(struct stage *st, const struct staged_image *img, char id[DIGEST_MAX],
+		struct err *e);
+
+/* Publish.  *moved (may be NULL): canonical references that named another image
+ * before, as "ref\tsha256:…"; caller frees. */
+int stage_commit(struct stage *st, char ***moved, struct err *e);
+
+#endif

@@ -50,8 +50,9 @@ int yaml_load(struct arena *a, const char *file, const char *text, size_t n, str
 struct node *yaml_scalar(struct arena *a, const char *text);
 
 /* True when a plain (unquoted) scalar of this text would be read back as this
- * very string: no quotes needed when writing it.  Knows types only, not the
- * indicators and line breaks of YAML syntax. */
+ * very string, by us and by YAML 1.1 readers (which take 22:22, 2001-01-01 and
+ * yes for something else): no quotes needed when writing it.  Knows types only,
+ * not the indicators and line breaks of YAML syntax. */
 bool yaml_plain_is_string(const char *text);
 
 #endif

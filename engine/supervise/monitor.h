@@ -1,0 +1,152 @@
+/* engine/supervise/monitor.h: start containers through their monitors.
+ *
+ * The supervisor forks; the child clones the container's init
+ * (container_launch()), reports, and becomes the small program comp-monitor:
+ * parent of init, reader of its output, writer of its log and of its exit
+ * record, and whoever notices first when the supervisor is gone.
+ *
+ * Files in the container's directory:
+ *
+ *  log/		the log; log_format.h
+ *  monitor.json	who runs: {version, boot_id, pid, start_ticks, monitor_pid,
+ *			monitor_ticks, started_at}; written before the workload
+ *			can run for long, so a supervisor that died before it
+ *			wrote its own record loses nothing
+ *  exit.json		how it ended: {version, code, signal, started_at, finished_at,
+ *			log_lost}; code 0..255 (128 + signal when killed).  Removed by
+ *			monitor_start(), on disk (fsync) before the monitor exits.
+ *			Room for it is set aside at the start, so a disk that
+ *			is full by then does not matter.
+ *
+ * When a monitor's pidfd becomes readable, either exit.json is there, or the
+ * monitor itself was killed: then the container's output is lost and it cannot
+ * go on.  Kill its cgroup and treat it as exited with 137.
+ *
+ * Death of the supervisor: the monitors hold its pidfd.  One of them (elected by
+ * flock(2) on monitors.lock in the project's run directory) starts
+ * monitor_opts.supervisor_argv from monitor_opts.supervisor_exe_fd, detached, and
+ * all then watch the process whose pid is in the file `lock` there.  If that
+ * file is gone, so is the project, and nothing is started.  The new supervisor
+ * takes over with monitor_adopt().
+ *
+ * Signals a monitor understands: SIGHUP: look again who is the supervisor, and
+ * take the program of that process for future starts (after an upgrade in
+ * place).  SIGUSR1: close the container's stdin.  Everything else that can be
+ * ignored is.
+ */
+#ifndef ENGINE_SUPERVISE_MONITOR_H
+#define ENGINE_SUPERVISE_MONITOR_H
+
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/proc.h"
+#include "engine/container/launch.h"
+#include "engine/container/procref.h"
+
+#define MONITOR_VERSION        1
+#define MONITOR_OOM_SCORE      (-500)
+#define MONITOR_LOCK_NAME      "lock"          /* flock(2)ed by the supervisor; holds its pid */
+#define MONITOR_ELECTION_NAME  "monitors.lock" /* flock(2)ed by the monitor that starts one */
+#define MONITOR_EPOCH_NAME     "log-epoch"     /* of the log's order; see log_format.h */
+#define MONITOR_LOG_DIR        "log"
+#define MONITOR_RECORD_NAME    "monitor.json"
+#define MONITOR_EXIT_NAME      "exit.json"
+#define MONITOR_EXIT_TEMP_NAME ".exit.json.tmp" /* the room set aside */
+
+/* Descriptors of comp-monitor.  Fixed, so that a supervisor can fetch them with
+ * pidfd_getfd(2); an unused one is closed. */
+enum monitor_fd {
+	MONITOR_FD_STDOUT = 3,     /* reading end; with a terminal: its master, once received */
+	MONITOR_FD_STDERR,         /* reading end */
+	MONITOR_FD_STDIN,          /* writing end, when stdin is open */
+	MONITOR_FD_CONSOLE,        /* socket on which init sends the pty master */
+	MONITOR_FD_CONTAINER,      /* pidfd of init, our child */
+	MONITOR_FD_SUPERVISOR,     /* pidfd */
+	MONITOR_FD_SUPERVISOR_EXE, /* sealed memfd of comp */
+	MONITOR_FD_LOG,            /* log directory; closed with driver none */
+	MONITOR_FD_DIR,            /* the container's directory */
+	MONITOR_FD_RUN,            /* the project's run directory */
+	MONITOR_FD_END,
+};
+
+struct monitor_opts {
+	int monitor_exe_fd; /* comp-monitor, opened by the caller (O_PATH|O_CLOEXEC will do) */
+	/* What to launch.  stdio, console_sock and error_fd are set by
+	 * monitor_start(); the rest is the caller's. */
+	const struct launch *launch;
+	int dir_fd;          /* containers/ID; must be readable (not O_PATH), for fsync(2) */
+	int run_dir_fd;      /* COMP_RUN/PROJECT */
+	uint64_t started_at; /* CLOCK_REALTIME ns of this run; 0: now */
+	/* For starting a new supervisor.  exe_fd -EBADF: none will be started.
+	 * argv and env NULL: {"comp", "supervise", "--project", NAME} and ours. */
+	int supervisor_exe_fd;
+	char *const *supervisor_argv;
+	char *const *supervisor_env;
+};
+#define MONITOR_OPTS_INIT                                                                          \
+	((struct monitor_opts){ .monitor_exe_fd = -EBADF,                                          \
+				.dir_fd = -EBADF,                                                  \
+				.run_dir_fd = -EBADF,                                              \
+				.supervisor_exe_fd = -EBADF })
+
+/* A start under way, then a running container's handles.  All descriptors
+ * are the caller's; monitor_started_done() closes those that are left. */
+struct monitor_started {
+	pid_t monitor_pid; /* a child of the caller: reap it (waitid P_PIDFD) */
+	int monitor_pidfd;
+	uint64_t started_at;
+	int sock;     /* until monitor_finish(): readable when that will not block */
+	int error_fd; /* init's struct err, or end of file once the workload runs */
+	int stdin_fd; /* writing end, when spec->stdin_open and no tty; else -EBADF.  The
+		       * monitor has one too: SIGUSR1 closes that */
+	/* Set by monitor_finish(). */
+	pid_t pid;
+	int pidfd;
+	uint64_t start_ticks, monitor_ticks;
+};
+
+/* Fork.  Blocks for the fork(2) only; all else happens in the child.  Removes
+ * exit.json of the run before (read it first).  On failure nothing is left. */
+int monitor_start(const struct monitor_opts *o, struct monitor_started *out, struct err *e);
+
+/* The second half: receive what the child says about the container, when @s->sock
+ * is readable (called earlier, it blocks until then, a millisecond or so).  The socket is closed.
+ * On failure (@e has the child's words) the child is killed and reaped, and
+ * everything in @s is closed. */
+int monitor_finish(struct monitor_started *s, struct err *e);
+
+/* What init reports: call when error_fd is readable.  1: the workload runs; 0: it
+ * failed, *failure says why (init exits with 125..127, which the monitor will
+ * record); -EAGAIN: not yet.  Never blocks.  error_fd is closed unless -EAGAIN. */
+int monitor_read_error(struct monitor_started *s, struct err *failure);
+void monitor_started_done(struct monitor_started *s); /* closes descriptors, kills nothing */
+
+/* ---- re-adoption ----------------------------------------------------------- */
+struct monitor_record {
+	char boot_id[BOOT_ID_MAX];
+	struct procref process, monitor;
+	uint64_t started_at; /* CLOCK_REALTIME ns */
+};
+/* -ENOENT: there is none.  A torn or foreign file is -EBADMSG. */
+int monitor_record_load(int dir_fd, struct monitor_record *out, struct err *e);
+
+/* Open pidfds of the monitor and process in @r.  -ESRCH: the monitor is gone (or it
+ * was another boot): look for exit.json.  *pidfd is -ESRCH when the process is
+ * gone while its monitor still writes the record. */
+int monitor_adopt(const struct monitor_record *r, int *monitor_pidfd, int *pidfd, struct err *e);
+
+/* A copy of the container's terminal master, or the writing end of its stdin, from
+ * its monitor; the caller closes it.  -ENOENT: has none (or not yet). */
+int monitor_get_stdin(int monitor_pidfd, bool tty, struct err *e);
+
+struct monitor_exit {
+	int code;                         /* 0..255 */
+	int signal;                       /* 0: exited by itself */
+	uint64_t started_at, finished_at; /* CLOCK_REALTIME ns */
+	uint64_t log_lost;                /* bytes of output that could not be written */
+};
+/* -ENOENT: no exit record. */
+int monitor_exit_load(int dir_fd, struct monitor_exit *out, struct err *e);
+
+#endif

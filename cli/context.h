@@ -8,13 +8,15 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "cli/message.h"
+#include "cli/progress.h"
 #include "engine/state/dirs.h"
 #include "engine/state/record.h"
 
 struct project;
 struct plan;
 struct control_client;
-struct progress;
+struct diag;
 
 /* Flags before the command; COMPOSE_* variables fill what was not given. */
 struct global_options {
@@ -41,6 +43,8 @@ struct context {
 	struct project *project; /* ctx_load_project() first */
 	char *project_name;      /* ctx_project_name() first */
 	uint64_t started;        /* CLOCK_MONOTONIC ns */
+	int cancel_fd;           /* ctx_cancel_fd() */
+	bool json_errors;        /* --progress json */
 };
 
 /* @program: what to call ourselves.  Streams are stdout and stderr. */
@@ -84,6 +88,18 @@ int ctx_apply(struct context *ctx, const char *command, const struct plan *plan,
 
 /* Ask on the terminal; false on no, on end of file and when stdin is no terminal. */
 bool ctx_confirm(struct context *ctx, const char *question);
+
+/* A SIGINT or SIGTERM from here on is read from the returned descriptor
+ * (signalfd(2)) instead of ending us.  One per process; -errno. */
+int ctx_cancel_fd(struct context *ctx, struct err *e);
+
+/* How errors are to look. */
+struct message_style ctx_message_style(const struct context *ctx);
+/* Print the warnings of @d; of its errors all but one, which becomes @e.
+ * Returns -e->code, or 0 when there is none. */
+int ctx_diag(struct context *ctx, const struct diag *d, struct err *e);
+/* A progress display as --progress wants it; @title as in "[+] up 1/2". */
+int ctx_progress(struct context *ctx, const char *title, struct progress **out, struct err *e);
 
 /* printf to stderr as a warning: "WARN[0000] …" on a terminal, logrus' text
  * form (time="…" level=warning msg="…") otherwise. */

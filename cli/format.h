@@ -8,24 +8,14 @@
  *	json			one object per line
  *	TEMPLATE		Go template, one line per row
  *
- * Of Go templates: {{.Field.Sub}}, {{json .}}, {{.X | upper}}, if/else/end, the
- * functions json upper lower title truncate len join split index printf println
- * eq ne and or not, string and number literals, {{- trimming -}}, comments.
+ * What of Go's templates is there: cli/template.h.
  */
 #ifndef CLI_FORMAT_H
 #define CLI_FORMAT_H
 
 #include <stdio.h>
 
-#include "base/buf.h"
 #include "base/json.h"
-
-struct template;
-/* Errors read as Docker's: "template parsing error: …". */
-int template_parse(const char *text, struct template **out, struct err *e);
-int template_run(const struct template *t, json *data, struct buf *out, struct err *e);
-void template_free(struct template *t);
-DEFINE_CLEANUP(struct template *, template_free, template_freep);
 
 struct format_column {
 	const char *field;   /* "RunningFor" */

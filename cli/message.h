@@ -16,6 +16,7 @@ struct diag;
 
 struct message_style {
 	bool tty;         /* WARN[0000] rather than time="…" level=warning */
+	bool json;        /* --progress json: errors as objects */
 	bool color;       /* red and yellow */
 	uint64_t started; /* CLOCK_MONOTONIC ns of the program's start, for WARN[…] */
 };

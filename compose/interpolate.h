@@ -16,8 +16,9 @@
 #include "base/err.h"
 #include "compose/node.h"
 
-#define INTERP_MAX_DEPTH 50         /* templates inside each other */
-#define INTERP_MAX_SIZE  (1u << 20) /* bytes one value may grow to */
+#define INTERP_MAX_DEPTH 50          /* templates inside each other */
+#define INTERP_MAX_SIZE  (1u << 20)  /* bytes one value may grow to */
+#define INTERP_MAX_TOTAL (64u << 20) /* bytes all replaced values of a tree may grow to */
 
 struct interp_value {
 	const char *value;  /* NULL: not set.  Must live as long as the arena */
@@ -85,8 +86,9 @@ struct interp_use {
 	const char *alternate;     /* of :+ and +; "" when none */
 };
 
-/* Every variable that the values below @in name, taken or not, sorted by name;
- * the last mention counts.  In @a. */
+/* Every variable that the values below @in name, taken or not, sorted by name.
+ * What several mentions say is put together: required if any says so, and the
+ * first default and alternate.  In @a. */
 void interpolate_uses(struct arena *a, const struct node *in, struct interp_use **out, size_t *n);
 
 #endif

@@ -18,7 +18,7 @@
 /* ---- arena ---------------------------------------------------------------- */
 #define CHUNK_MIN  ((size_t)16 << 10)
 #define CHUNK_MAX  ((size_t)256 << 10)
-#define ALIGNMENT  sizeof(max_align_t)
+#define ALIGNMENT  _Alignof(max_align_t)
 #define INDEX_FROM 16 /* entries from which a map gets an index */
 #define INTERN_MIN 64
 #define FNV_START  UINT32_C(2166136261)

@@ -37,7 +37,7 @@ static void test_arena(void **state)
 
 	for (size_t i = 0; i < 1 << 20; i++)
 		assert_int_equal(big[i], 0);
-	assert_int_equal((uintptr_t)small % sizeof(max_align_t), 0);
+	assert_int_equal((uintptr_t)small % _Alignof(max_align_t), 0);
 	assert_string_equal(arena_strndup(a, "hello", 2), "he");
 	assert_string_equal(arena_strndup(a, "he", 20), "he");
 	assert_string_equal(arena_printf(a, "%s-%d", "x", 7), "x-7");

@@ -47,6 +47,6 @@ int seccomp_compile_json(const char *text, uint64_t caps, struct seccomp_program
 			 struct err *e);
 
 /* Filter the calling process from here on.  Needs no_new_privs or CAP_SYS_ADMIN. */
-int seccomp_load(const struct seccomp_program *p, struct err *e);
+int seccomp_install(const struct seccomp_program *p, struct err *e);
 
 #endif

@@ -1,0 +1,308 @@
+/* cli/apply.c: send a plan, show what comes back, carry a ^C across.
+ *
+ * The supervisor finishes what it has begun whether or not we are there, so
+ * every way out of here leaves the project in a state that the next command
+ * can go on from.
+ */
+#include "cli/apply.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+
+#include "base/cleanup.h"
+#include "base/strv.h"
+#include "engine/supervise/control.h"
+#include "engine/supervise/supervisor.h"
+
+/* A supervisor with nothing left to do leaves, perhaps just as we come. */
+#define CONNECT_TRIES 3
+
+struct apply_client {
+	struct context *ctx;
+	struct control_client *control;
+	struct progress *progress;
+	struct err result;
+	bool heard, done;
+};
+
+static const struct {
+	const char *object, *doing, *done;
+} verbs[] = {
+	[ACTION_NETWORK_CREATE] = { "Network", "Creating", "Created" },
+	[ACTION_VOLUME_CREATE] = { "Volume", "Creating", "Created" },
+	[ACTION_CREATE] = { "Container", "Creating", "Created" },
+	[ACTION_START] = { "Container", "Starting", "Started" },
+	[ACTION_WAIT] = { "Container", "Waiting", "Healthy" },
+	[ACTION_STOP] = { "Container", "Stopping", "Stopped" },
+	[ACTION_KILL] = { "Container", "Killing", "Killed" },
+	[ACTION_PAUSE] = { "Container", "Pausing", "Paused" },
+	[ACTION_UNPAUSE] = { "Container", "Unpausing", "Unpaused" },
+	[ACTION_REMOVE] = { "Container", "Removing", "Removed" },
+	[ACTION_NETWORK_REMOVE] = { "Network", "Removing", "Removed" },
+	[ACTION_VOLUME_REMOVE] = { "Volume", "Removing", "Removed" },
+};
+static_assert(ARRAY_SIZE(verbs) == ACTION_KIND_MAX, "verbs for every kind");
+
+/* ---- the request ------------------------------------------------------------------ */
+static json *depends_on_json(const struct node *service)
+{
+	const struct node *deps = node_get(service, "depends_on");
+	json *o = json_new_object();
+
+	for (size_t i = 0; node_is(deps, NODE_MAP) && i < deps->n; i++) {
+		const struct node *d = deps->entries[i].value;
+		json *one = json_new_object();
+
+		json_put_str(one, "condition", node_get_str(d, "condition"));
+		json_put_bool(one, "restart", node_get_bool(d, "restart", false));
+		json_put_bool(one, "required", node_get_bool(d, "required", true));
+		json_put(o, deps->entries[i].key, one);
+	}
+	return o;
+}
+
+/* What the supervisor keeps of the model, to know what depends on what when
+ * things restart long after we are gone. */
+static void put_model(json *message, const struct project *p)
+{
+	const struct node *services = project_section(p, "services");
+	json *project = json_new_object(), *all = json_new_object();
+
+	json_put_str(project, "name", p->name);
+	json_put_str(project, "working_dir", p->working_dir);
+	json_put_strv(project, "config_files", p->config_files);
+	json_put_strv(project, "environment_files", p->env_files);
+	json_put(message, "project", project);
+	for (size_t i = 0; node_is(services, NODE_MAP) && i < services->n; i++) {
+		json *one = json_new_object();
+
+		json_put(one, "depends_on", depends_on_json(services->entries[i].value));
+		json_put(all, services->entries[i].key, one);
+	}
+	json_put(message, "services", all);
+}
+
+static bool sets_model(const char *command)
+{
+	return streq(command, "up") || streq(command, "create");
+}
+
+static json *request(struct context *ctx, const char *command, const struct plan *plan)
+{
+	json *o = json_new_object();
+
+	json_put_int(o, "v", CONTROL_VERSION);
+	json_put_str(o, "op", "apply");
+	json_put_str(o, "command", command);
+	if (ctx->project && sets_model(command))
+		put_model(o, ctx->project);
+	json_put(o, "actions", action_list_to_json(&plan->actions));
+	return o;
+}
+
+int apply_start(struct context *ctx, const char *command, const struct plan *plan,
+		struct progress *progress, struct apply_client **out, struct err *e)
+{
+	_cleanup_(json_unrefp) json *message = request(ctx, command, plan);
+	_cleanup_(apply_freep) struct apply_client *a = new0(struct apply_client);
+	int r = ctx_dirs(ctx, e);
+
+	a->ctx = ctx;
+	a->progress = progress;
+	if (r == 0)
+		r = supervisor_ensure(&ctx->dirs, ctx->project_name, &a->control, e);
+	if (r == 0)
+		r = control_send(a->control, message, NULL, 0, e);
+	if (r == 0)
+		*out = TAKE_PTR(a);
+	return r;
+}
+
+void apply_free(struct apply_client *a)
+{
+	if (!a)
+		return;
+	control_client_free(a->control);
+	free(a);
+}
+
+int apply_fd(const struct apply_client *a)
+{
+	return control_client_fd(a->control);
+}
+
+bool apply_pending(const struct apply_client *a)
+{
+	return control_client_pending(a->control);
+}
+
+bool apply_is_done(const struct apply_client *a)
+{
+	return a->done;
+}
+
+int apply_result(const struct apply_client *a, struct err *e)
+{
+	if (!a->result.code)
+		return 0;
+	if (e)
+		*e = a->result;
+	return -a->result.code;
+}
+
+int apply_cancel(struct apply_client *a, struct err *e)
+{
+	_cleanup_(json_unrefp) json *o = json_new_object();
+
+	json_put_int(o, "v", CONTROL_VERSION);
+	json_put_str(o, "op", "cancel");
+	return control_send(a->control, o, NULL, 0, e);
+}
+
+/* ---- what comes back ---------------------------------------------------------------- */
+static void on_message(struct apply_client *a, json *m)
+{
+	const char *type = json_get_str(m, "type");
+
+	if (!type)
+		return;
+	if (streq(type, "progress")) {
+		const char *id = json_get_str(m, "id"), *text = json_get_str(m, "text");
+
+		progress_event(a->progress, id ? id : "",
+			       progress_status_parse(json_get_str(m, "status")), text ? text : "",
+			       json_get_str(m, "details"));
+	} else if (streq(type, "waiting")) {
+		const char *holder = json_get_str(m, "holder");
+
+		ctx_warn(a->ctx,
+			 "another command of this project (%s) is under way; waiting for it",
+			 holder ? holder : "?");
+	} else if (streq(type, "end")) {
+		control_err_from_json(json_get(m, "error"), &a->result);
+		a->done = true;
+	}
+}
+
+int apply_step(struct apply_client *a, struct err *e)
+{
+	_cleanup_(json_unrefp) json *m = NULL;
+	int r = control_receive(a->control, &m, NULL, NULL, e);
+
+	if (r < 0)
+		return r;
+	a->heard = true;
+	on_message(a, m);
+	return 0;
+}
+
+/* The first signal asks the supervisor to start nothing more and waits for
+ * what is under way; the second does not wait. */
+static int on_signal(struct apply_client *a, int signal_fd, int *n, struct err *e)
+{
+	struct signalfd_siginfo info;
+
+	if (read(signal_fd, &info, sizeof(info)) != sizeof(info))
+		return 0;
+	if ((*n)++ == 0)
+		return apply_cancel(a, e);
+	return err_set(e, ECANCELED, "canceled; the supervisor finishes what it has begun");
+}
+
+static int run_to_end(struct apply_client *a, int signal_fd, struct err *e)
+{
+	int n_signals = 0, r = 0;
+
+	while (!a->done && r == 0) {
+		struct pollfd p[] = { { .fd = apply_fd(a), .events = POLLIN },
+				      { .fd = signal_fd, .events = POLLIN } };
+
+		if (apply_pending(a)) {
+			r = apply_step(a, e);
+			continue;
+		}
+		if (poll(p, ARRAY_SIZE(p), progress_interval(a->progress)) < 0 && errno != EINTR)
+			return err_errno(e, errno, "poll");
+		if (p[1].revents)
+			r = on_signal(a, signal_fd, &n_signals, e);
+		if (p[0].revents && r == 0)
+			r = apply_step(a, e);
+		if (!p[0].revents)
+			progress_tick(a->progress);
+	}
+	if (r == 0)
+		r = apply_result(a, e);
+	if (n_signals && r == 0)
+		r = err_set(e, ECANCELED, "canceled");
+	return r;
+}
+
+static int apply_once(struct context *ctx, const char *command, const struct plan *plan,
+		      struct progress *progress, bool *heard, struct err *e)
+{
+	_cleanup_(apply_freep) struct apply_client *a = NULL;
+	int signal_fd = ctx_cancel_fd(ctx, e);
+	int r = signal_fd < 0 ? signal_fd : apply_start(ctx, command, plan, progress, &a, e);
+
+	if (r == 0)
+		r = run_to_end(a, signal_fd, e);
+	*heard = a && a->heard;
+	return r;
+}
+
+static void show_kept(struct progress *p, const struct plan *plan)
+{
+	STRV_FOREACH (name, plan->kept) {
+		_cleanup_(free_p) char *id = xasprintf("Container %s", *name);
+
+		progress_event(p, id, PROGRESS_DONE, "Running", NULL);
+	}
+}
+
+void apply_show(struct progress *p, const struct plan *plan)
+{
+	show_kept(p, plan);
+	for (size_t i = 0; i < plan->actions.n; i++) {
+		const struct action *a = &plan->actions.items[i];
+		_cleanup_(free_p) char *id = xasprintf("%s %s", verbs[a->kind].object, a->object);
+		_cleanup_(free_p) char *why = a->reason ? xasprintf("(%s)", a->reason) : NULL;
+
+		if (a->quiet)
+			continue;
+		progress_event(p, id, PROGRESS_WORKING,
+			       a->recreate ? "Recreate" : verbs[a->kind].doing, why);
+		progress_event(p, id, PROGRESS_DONE,
+			       a->recreate ? "Recreated" : verbs[a->kind].done, NULL);
+	}
+}
+
+int ctx_apply(struct context *ctx, const char *command, const struct plan *plan, struct err *e)
+{
+	_cleanup_(progress_freep) struct progress *progress = NULL;
+	int r = ctx_progress(ctx, command, &progress, e);
+
+	if (r < 0)
+		return r;
+	STRV_FOREACH (w, plan->warnings)
+		ctx_warn(ctx, "%s", *w);
+	if (ctx->global.dry_run) {
+		apply_show(progress, plan);
+		return 0;
+	}
+	show_kept(progress, plan);
+	if (!plan->actions.n)
+		return 0;
+	r = ctx_need_root(ctx, e);
+	for (int tries = 0; r == 0; tries++) {
+		bool heard = false;
+
+		r = apply_once(ctx, command, plan, progress, &heard, e);
+		if ((r != -EPIPE && r != -ECONNRESET) || heard || tries + 1 == CONNECT_TRIES)
+			break;
+		r = 0;
+	}
+	return r;
+}

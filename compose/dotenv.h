@@ -11,6 +11,9 @@
  *
  * DOTENV_RAW is `format: raw`, the rules of `docker run --env-file`: no quotes, no
  * interpolation, the value is the rest of the line as it is.
+ *
+ * Not as in Docker Compose: a bare KEY on a last line without newline is a key
+ * all the same, and an empty key is refused.
  */
 #ifndef COMPOSE_DOTENV_H
 #define COMPOSE_DOTENV_H
@@ -43,7 +46,8 @@ struct dotenv {
  * keys, so that several files can be read one after another.
  * @file:   shown in errors; copied into @a
  * @lookup: may be NULL; its @warn is called for variables that nobody sets
- * Return: 0, or -EINVAL with "failed to read FILE: line N: …" and the position.
+ * Return: 0, or -EINVAL with "failed to read FILE: line N: …" (DOTENV_RAW: "failed
+ * to parse env_file FILE: …") and the position.
  */
 int dotenv_parse(struct arena *a, const char *file, const char *text, size_t n,
 		 enum dotenv_format format, const struct interp_vars *lookup, struct dotenv *out,

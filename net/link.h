@@ -14,6 +14,9 @@
 #define LINK_ALIAS_PREFIX "comp:"
 #define LINK_ALIAS_MAX    256
 
+/* "comp:<project>:<object>", long projects cut, into @buf; returns @buf. */
+const char *link_alias(const char *project, const char *object, char buf[LINK_ALIAS_MAX]);
+
 struct link_info {
 	int ifindex;
 	char name[IFNAMSIZ];
@@ -65,7 +68,7 @@ struct link_change {
 };
 void link_queue_change(struct netlink *nl, const char *name, const struct link_change *c);
 /* A bridge port that may talk to the bridge but not to its fellow isolated ports. */
-void link_queue_isolated(struct netlink *nl, int ifindex, bool isolated, const char *name);
+void link_queue_isolated(struct netlink *nl, const char *name, bool isolated);
 
 /* Add or replace an address with its prefix length; IPv6 without duplicate
  * address detection, which would delay its use by a second. */
@@ -75,8 +78,9 @@ void link_queue_addr(struct netlink *nl, int ifindex, const struct ip_addr *a, u
 void link_queue_default_route(struct netlink *nl, int ifindex, const struct ip_addr *gateway,
 			      const char *name);
 
-/* Is this address on that link? */
-int link_has_addr(struct netlink *nl, int ifindex, const struct ip_addr *a, struct err *e);
+/* Is this address, with this prefix length, on that link?  1 or 0. */
+int link_has_addr(struct netlink *nl, int ifindex, const struct ip_addr *a, unsigned int len,
+		  struct err *e);
 
 /* Every prefix the namespace uses: routes of all tables but "local", and the
  * prefixes of addresses (also of links that are down).  Routes shorter than /8
@@ -87,7 +91,7 @@ struct link_prefix {
 	bool is_address;
 };
 int link_prefixes(struct netlink *nl, struct link_prefix **out, size_t *n, struct err *e);
-/* The link of the IPv4 (else IPv6) default route; 0 when there is none. */
-int link_default(struct netlink *nl, struct err *e);
+/* The link of the main table's default route; 0 when there is none. */
+int link_default(struct netlink *nl, int family, struct err *e);
 
 #endif

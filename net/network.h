@@ -8,16 +8,16 @@
  *	… write network_to_json(net) to networks/<id>.json …
  *	network_create(nl, net, e)		make it so
  *
- * network_create() looks again after it has put the address on the bridge.  If
- * another link got an overlapping prefix meanwhile, the one with the higher
- * ifindex gives way: the bridge is removed and the call returns -EADDRINUSE;
- * plan again (a network with an explicit subnet will then say who has it).
+ * network_create() looks again after it has put the addresses on the bridge.  If
+ * another link got an overlapping prefix meanwhile, the bridge is removed and the
+ * call returns -EADDRINUSE: read the host and plan again, a few times at most.
  *
  * Drivers other than bridge ("none", "host") have no struct network.
  *
  * Side effects outside the network itself: net.ipv4.ip_forward (and for IPv6
  * networks net.ipv6.conf.all.forwarding) is set to 1 if it was 0, and stays so,
- * as with Docker: other programs may have come to rely on it.  accept_ra=1 links
+ * as with Docker: other programs may have come to rely on it.  These calls read
+ * and write /proc/sys, so @nl must be of the namespace the caller is in.  accept_ra=1 links
  * that a host uses for its IPv6 default route are set to 2 then, since the
  * kernel ignores router advertisements on a forwarding host otherwise.
  */

@@ -21,10 +21,10 @@
 #define ERR_HINT_MAX 256
 
 struct err {
-	int code;		 /* errno value, positive; 0 = no error */
-	int line, col;		 /* 1-based position in @file; 0 = unknown */
+	int code;                /* errno value, positive; 0 = no error */
+	int line, col;           /* 1-based position in @file; 0 = unknown */
 	char file[ERR_FILE_MAX]; /* compose file, as the user would name it; "" = none */
-	char msg[ERR_MSG_MAX];	 /* no newline at the end */
+	char msg[ERR_MSG_MAX];   /* no newline at the end */
 	char hint[ERR_HINT_MAX]; /* what to do about it; "" = none */
 };
 

@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 
 #ifndef F_SEAL_EXEC
-#define F_SEAL_EXEC 0x0020 /* Linux 6.3 */
+#	define F_SEAL_EXEC 0x0020 /* Linux 6.3 */
 #endif
 
 int fd_write_all(int fd, const void *p, size_t n)

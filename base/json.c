@@ -136,7 +136,7 @@ void json_put_strv(json *o, const char *key, char *const *v)
 	if (!v)
 		return;
 	array = json_object_new_array();
-	STRV_FOREACH(s, v)
+	STRV_FOREACH (s, v)
 		json_push_str(array, *s);
 	json_put(o, key, array);
 }
@@ -250,8 +250,8 @@ bool json_each(json *o, struct json_iter *it)
 
 	if (!json_is_object(o))
 		return false;
-	entry = it->started ? ((struct lh_entry *)it->entry)->next :
-			      json_object_get_object(o)->head;
+	entry = it->started ? ((struct lh_entry *)it->entry)->next
+			    : json_object_get_object(o)->head;
 	it->started = true;
 	if (!entry)
 		return false;

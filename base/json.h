@@ -42,8 +42,8 @@ void json_put_u64(json *o, const char *key, uint64_t value);
 void json_put_bool(json *o, const char *key, bool value);
 void json_put_double(json *o, const char *key, double value);
 void json_put_strv(json *o, const char *key, char *const *v); /* NULL is left out, empty is [] */
-void json_put(json *o, const char *key, json *value);	      /* takes @value */
-void json_push(json *array, json *value);		      /* takes @value */
+void json_put(json *o, const char *key, json *value);         /* takes @value */
+void json_push(json *array, json *value);                     /* takes @value */
 void json_push_str(json *array, const char *s);
 
 bool json_is_object(json *j);

@@ -27,8 +27,8 @@ struct source {
 		loop_signal_fn signal_fn;
 	};
 	void *data;
-	struct source *next, *prev;	  /* all sources of the loop */
-	struct source *timer_next;	  /* armed timers, by deadline */
+	struct source *next, *prev; /* all sources of the loop */
+	struct source *timer_next;  /* armed timers, by deadline */
 };
 
 struct loop {

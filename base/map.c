@@ -93,8 +93,9 @@ void map_put(struct map *m, const char *key, void *value)
 	}
 	if (m->n_used == m->cap)
 		rebuild(m);
-	m->entries[m->n_used] =
-		(struct map_entry){ .key = xstrdup(key), .value = value, .hash = hash };
+	m->entries[m->n_used] = (struct map_entry){ .key = xstrdup(key),
+						    .value = value,
+						    .hash = hash };
 	index_add(m, m->n_used++);
 	m->n++;
 }

@@ -19,15 +19,15 @@ struct map_entry {
 
 struct map {
 	struct map_entry *entries; /* in insertion order, with holes */
-	size_t n_used;		   /* entries in use, holes included */
-	size_t n;		   /* live entries */
+	size_t n_used;             /* entries in use, holes included */
+	size_t n;                  /* live entries */
 	size_t cap;
 	uint32_t *index; /* open addressing: position + 1; 0 = free */
-	size_t n_index;	 /* power of two */
+	size_t n_index;  /* power of two */
 	void (*free_value)(void *);
 };
 
-#define MAP_INIT	 ((struct map){ 0 })
+#define MAP_INIT         ((struct map){ 0 })
 #define MAP_INIT_FREE(f) ((struct map){ .free_value = (void (*)(void *))(f) })
 
 void map_done(struct map *m);
@@ -45,6 +45,6 @@ struct map_entry *map_next(const struct map *m, size_t *pos);
 
 #define MAP_FOREACH(entry, m)                                                                      \
 	for (size_t _pos_##entry = 0, _once_##entry = 1; _once_##entry; _once_##entry = 0)         \
-		for (struct map_entry *entry; (entry = map_next((m), &_pos_##entry));)
+		for (struct map_entry * entry; (entry = map_next((m), &_pos_##entry));)
 
 #endif

@@ -24,7 +24,7 @@ char *path_clean(const char *path)
 	const char **kept = xcalloc(strv_len(parts) + 1, sizeof(*kept));
 	size_t n = 0;
 
-	STRV_FOREACH(s, parts) {
+	STRV_FOREACH (s, parts) {
 		if (streq(*s, "."))
 			continue;
 		if (!streq(*s, ".."))
@@ -127,7 +127,8 @@ static int remove_children(int dirfd, const char *shown, dev_t dev, struct err *
 		if (unlinkat(dirfd, d->d_name, 0) == 0)
 			continue;
 		if (errno != EISDIR && errno != EPERM) {
-			err_keep_first(&r, e, err_errno(&e2, errno, "remove %s/%s", shown, d->d_name),
+			err_keep_first(&r, e,
+				       err_errno(&e2, errno, "remove %s/%s", shown, d->d_name),
 				       &e2);
 			continue;
 		}
@@ -140,15 +141,17 @@ static int remove_children(int dirfd, const char *shown, dev_t dev, struct err *
 		}
 		if (st.st_dev != dev) {
 			/* A mount point: what is mounted there is not ours to empty. */
-			err_keep_first(&r, e,
-				       err_set(&e2, EBUSY, "%s/%s is a mount point", shown, d->d_name),
-				       &e2);
+			err_keep_first(
+				&r, e,
+				err_set(&e2, EBUSY, "%s/%s is a mount point", shown, d->d_name),
+				&e2);
 			fd_close(fd);
 			continue;
 		}
 		err_keep_first(&r, e, remove_children(fd, d->d_name, dev, &e2), &e2);
 		if (unlinkat(dirfd, d->d_name, AT_REMOVEDIR) < 0)
-			err_keep_first(&r, e, err_errno(&e2, errno, "remove %s/%s", shown, d->d_name),
+			err_keep_first(&r, e,
+				       err_errno(&e2, errno, "remove %s/%s", shown, d->d_name),
 				       &e2);
 	}
 	return r;
@@ -181,7 +184,8 @@ int rm_rf(int dirfd, const char *name, struct err *e)
 
 bool name_is_valid(const char *name, size_t max)
 {
-	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-");
+	size_t n = strspn(name,
+			  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-");
 
 	return n > 0 && !name[n] && n <= max && !strchr("_.-", name[0]);
 }

@@ -12,14 +12,14 @@
 #include "base/err.h"
 
 struct spawn_opts {
-	int exe_fd;	   /* program by descriptor (execveat(2)); used when path is NULL */
+	int exe_fd;        /* program by descriptor (execveat(2)); used when path is NULL */
 	const char *path;  /* program by path */
 	char *const *argv; /* NULL-terminated */
 	char *const *env;  /* NULL: the caller's environment */
 	int stdin_fd, stdout_fd, stderr_fd; /* SPAWN_INHERIT, SPAWN_NULL or a descriptor */
-	const int *pass;   /* become 3, 4, … */
+	const int *pass;                    /* become 3, 4, … */
 	size_t n_pass;
-	bool new_session;  /* setsid(2) */
+	bool new_session;     /* setsid(2) */
 	bool die_with_parent; /* PR_SET_PDEATHSIG(SIGKILL) */
 };
 

@@ -5,7 +5,7 @@ void strv_free(char **v)
 {
 	int saved = errno;
 
-	STRV_FOREACH(s, v)
+	STRV_FOREACH (s, v)
 		free(*s);
 	free(v);
 	errno = saved;
@@ -15,7 +15,7 @@ size_t strv_len(char *const *v)
 {
 	size_t n = 0;
 
-	STRV_FOREACH(s, v)
+	STRV_FOREACH (s, v)
 		n++;
 	return n;
 }
@@ -57,13 +57,13 @@ void strv_addf(char ***v, const char *fmt, ...)
 
 void strv_extend(char ***v, char *const *more)
 {
-	STRV_FOREACH(s, more)
+	STRV_FOREACH (s, more)
 		strv_add(v, *s);
 }
 
 bool strv_has(char *const *v, const char *s)
 {
-	STRV_FOREACH(p, v)
+	STRV_FOREACH (p, v)
 		if (streq(*p, s))
 			return true;
 	return false;
@@ -105,11 +105,11 @@ char *strv_join(char *const *v, const char *sep)
 	size_t len = 1, sep_len = strlen(sep);
 	char *out, *p;
 
-	STRV_FOREACH(s, v)
+	STRV_FOREACH (s, v)
 		len += strlen(*s) + sep_len;
 	out = p = xmalloc(len);
 	*p = '\0';
-	STRV_FOREACH(s, v) {
+	STRV_FOREACH (s, v) {
 		if (s != v)
 			p = stpcpy(p, sep);
 		p = stpcpy(p, *s);
@@ -136,7 +136,7 @@ static char **env_slot(char *const *env, const char *key)
 {
 	size_t n = strlen(key);
 
-	STRV_FOREACH(s, env)
+	STRV_FOREACH (s, env)
 		if (strncmp(*s, key, n) == 0 && (*s)[n] == '=')
 			return (char **)s;
 	return NULL;

@@ -14,8 +14,8 @@ static inline void strv_freep(char ***v)
 
 size_t strv_len(char *const *v);
 char **strv_copy(char *const *v);
-void strv_add(char ***v, const char *s);	/* copies @s */
-void strv_add_take(char ***v, char *s);		/* owns @s from here on */
+void strv_add(char ***v, const char *s); /* copies @s */
+void strv_add_take(char ***v, char *s);  /* owns @s from here on */
 void strv_addf(char ***v, const char *fmt, ...) _printf_(2, 3);
 void strv_extend(char ***v, char *const *more); /* copies */
 bool strv_has(char *const *v, const char *s);

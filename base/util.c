@@ -1,7 +1,6 @@
 /* base/util.c: allocation that exits when there is no memory, numbers, time. */
 #include "base/util.h"
 
-
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -232,7 +231,8 @@ unsigned int edit_distance(const char *a, const char *b)
 	for (size_t j = 0; j <= m; j++)
 		rows[0][j] = (unsigned int)j;
 	for (size_t i = 1; i <= n; i++) {
-		unsigned int *cur = rows[i % 3], *prev = rows[(i + 2) % 3], *prev2 = rows[(i + 1) % 3];
+		unsigned int *cur = rows[i % 3], *prev = rows[(i + 2) % 3],
+			     *prev2 = rows[(i + 1) % 3];
 
 		cur[0] = (unsigned int)i;
 		for (size_t j = 1; j <= m; j++) {

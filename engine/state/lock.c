@@ -37,7 +37,8 @@ static bool still_named(int fd, const char *path)
 int lock_take(const char *path, bool wait, pid_t *holder, struct err *e)
 {
 	for (;;) {
-		_cleanup_(fd_closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		_cleanup_(fd_closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+						   0600);
 		int r;
 
 		if (fd < 0)

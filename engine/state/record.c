@@ -20,10 +20,14 @@
 #define RECORD_FILE_MAX (1 << 20)
 
 static const char *const status_names[] = {
-	[CONTAINER_CREATED] = "created",   [CONTAINER_STARTING] = "starting",
-	[CONTAINER_RUNNING] = "running",   [CONTAINER_PAUSED] = "paused",
-	[CONTAINER_RESTARTING] = "restarting", [CONTAINER_STOPPING] = "stopping",
-	[CONTAINER_EXITED] = "exited",	   [CONTAINER_REMOVING] = "removing",
+	[CONTAINER_CREATED] = "created",
+	[CONTAINER_STARTING] = "starting",
+	[CONTAINER_RUNNING] = "running",
+	[CONTAINER_PAUSED] = "paused",
+	[CONTAINER_RESTARTING] = "restarting",
+	[CONTAINER_STOPPING] = "stopping",
+	[CONTAINER_EXITED] = "exited",
+	[CONTAINER_REMOVING] = "removing",
 	[CONTAINER_DEAD] = "dead",
 };
 static_assert(ARRAY_SIZE(status_names) == CONTAINER_STATUS_MAX, "one name per status");
@@ -317,8 +321,8 @@ static void quarantine(const struct dirs *d, const char *project, const char *id
 		       const struct err *why)
 {
 	_cleanup_(free_p) char *from = file_of(d, project, id, "state.json");
-	_cleanup_(free_p) char *to =
-		xasprintf("%s.corrupt-%llu", from, (unsigned long long)(now_real_ns() / NSEC_PER_SEC));
+	_cleanup_(free_p) char *to = xasprintf("%s.corrupt-%llu", from,
+					       (unsigned long long)(now_real_ns() / NSEC_PER_SEC));
 
 	if (rename(from, to) == 0)
 		strv_addf(problems, "%s; moved to %s", why->msg, to);

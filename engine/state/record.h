@@ -34,12 +34,12 @@ enum container_status {
 enum health_status { HEALTH_NONE, HEALTH_STARTING, HEALTH_HEALTHY, HEALTH_UNHEALTHY };
 
 struct attached_network {
-	char *network;	 /* full name */
+	char *network;     /* full name */
 	char *ipv4, *ipv6; /* "172.18.0.2/16"; NULL: none */
 	char *gateway4, *gateway6;
 	char *mac;
 	char *ifname, *host_ifname; /* "eth0", "veth…" */
-	char **names;		    /* what the DNS answers to with this address */
+	char **names;               /* what the DNS answers to with this address */
 };
 
 struct published_port {
@@ -58,16 +58,16 @@ struct record {
 
 	enum container_status status;
 	char boot_id[BOOT_ID_MAX]; /* of the boot in which pid and monitor_pid are valid */
-	pid_t pid, monitor_pid;	   /* 0: none */
+	pid_t pid, monitor_pid;    /* 0: none */
 	uint64_t start_ticks, monitor_ticks;
 	uint64_t started_at, finished_at; /* 0: never */
 	int exit_code;
 	bool oom_killed;
-	bool user_stopped; /* by `stop` or `kill`: unless-stopped and always stay down */
-	char *error;	   /* why it could not start, for `ps` and `logs` */
+	bool user_stopped;      /* by `stop` or `kill`: unless-stopped and always stay down */
+	char *error;            /* why it could not start, for `ps` and `logs` */
 	uint64_t restart_count; /* restarts since the user last started it */
-	int failures;		/* short runs in a row: selects the back-off */
-	uint64_t restart_at;	/* CONTAINER_RESTARTING: when */
+	int failures;           /* short runs in a row: selects the back-off */
+	uint64_t restart_at;    /* CONTAINER_RESTARTING: when */
 	enum health_status health;
 
 	struct attached_network *networks;
@@ -76,7 +76,7 @@ struct record {
 	size_t n_ports;
 };
 
-const char *container_status_name(enum container_status s); /* as stored */
+const char *container_status_name(enum container_status s);  /* as stored */
 const char *container_status_shown(enum container_status s); /* as `ps` says it */
 const char *health_status_name(enum health_status s);
 

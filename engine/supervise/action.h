@@ -16,14 +16,14 @@
 enum action_kind {
 	ACTION_NETWORK_CREATE, /* object: network; config: network_config as JSON */
 	ACTION_VOLUME_CREATE,  /* object: volume; config: volume_config as JSON */
-	ACTION_CREATE,	       /* object: container name; spec */
-	ACTION_START,	       /* object: container name */
-	ACTION_WAIT,	       /* object: container name; condition */
-	ACTION_STOP,	       /* object: container name; timeout */
-	ACTION_KILL,	       /* object: container name; signal */
+	ACTION_CREATE,         /* object: container name; spec */
+	ACTION_START,          /* object: container name */
+	ACTION_WAIT,           /* object: container name; condition */
+	ACTION_STOP,           /* object: container name; timeout */
+	ACTION_KILL,           /* object: container name; signal */
 	ACTION_PAUSE,
 	ACTION_UNPAUSE,
-	ACTION_REMOVE,	       /* object: container name; with_volumes: anonymous ones too */
+	ACTION_REMOVE,         /* object: container name; with_volumes: anonymous ones too */
 	ACTION_NETWORK_REMOVE, /* absent is success; in use by others: a warning */
 	ACTION_VOLUME_REMOVE,
 	ACTION_KIND_MAX,
@@ -33,9 +33,9 @@ enum wait_condition {
 	WAIT_STARTED,
 	WAIT_HEALTHY,
 	WAIT_COMPLETED, /* exited with code 0 */
-	WAIT_RUNNING,	/* up --wait: running, and healthy if it has a check; an
+	WAIT_RUNNING,   /* up --wait: running, and healthy if it has a check; an
 			 * exit with code 0 and no restart counts as done */
-	WAIT_STOPPED,	/* exited with any code */
+	WAIT_STOPPED,   /* exited with any code */
 	WAIT_CONDITION_MAX,
 };
 
@@ -49,15 +49,15 @@ struct action {
 	size_t *needs;
 	size_t n_needs;
 	struct container_spec *spec; /* ACTION_CREATE */
-	bool recreate;		     /* ACTION_CREATE: shown as Recreate/Recreated */
-	bool quiet;		     /* no progress lines: a step of a larger one (recreate) */
-	json *config;		     /* ACTION_NETWORK_CREATE, ACTION_VOLUME_CREATE */
+	bool recreate;               /* ACTION_CREATE: shown as Recreate/Recreated */
+	bool quiet;                  /* no progress lines: a step of a larger one (recreate) */
+	json *config;                /* ACTION_NETWORK_CREATE, ACTION_VOLUME_CREATE */
 	enum wait_condition condition;
-	bool optional;	  /* ACTION_WAIT: depends_on required: false; failure is a warning */
-	int64_t timeout;  /* ns; ACTION_STOP, ACTION_WAIT (<0: none) */
-	int signal;	  /* ACTION_KILL */
+	bool optional;     /* ACTION_WAIT: depends_on required: false; failure is a warning */
+	int64_t timeout;   /* ns; ACTION_STOP, ACTION_WAIT (<0: none) */
+	int signal;        /* ACTION_KILL */
 	bool with_volumes; /* ACTION_REMOVE */
-	bool by_user;	  /* ACTION_STOP, ACTION_KILL: keep it down under unless-stopped/always */
+	bool by_user;      /* ACTION_STOP, ACTION_KILL: keep it down under unless-stopped/always */
 };
 
 struct action_list {
@@ -67,7 +67,7 @@ struct action_list {
 
 const char *action_kind_name(enum action_kind k);
 const char *wait_condition_name(enum wait_condition c); /* "service_healthy", … */
-int wait_condition_parse(const char *name);		/* -EINVAL when unknown */
+int wait_condition_parse(const char *name);             /* -EINVAL when unknown */
 
 /* Append a zeroed action and return its position; pointers into items move. */
 size_t action_add(struct action_list *l, enum action_kind kind, const char *object);

@@ -32,7 +32,7 @@
 #include "base/json.h"
 #include "base/loop.h"
 
-#define CONTROL_VERSION	    1
+#define CONTROL_VERSION     1
 #define CONTROL_REQUEST_MAX (64u << 20)
 #define CONTROL_OUTPUT_MAX  (16u << 20) /* a client that reads no more is dropped */
 
@@ -49,6 +49,9 @@ int control_connect(const char *path, struct control_client **out, struct err *e
 void control_client_free(struct control_client *c);
 DEFINE_CLEANUP(struct control_client *, control_client_free, control_client_freep);
 int control_client_fd(const struct control_client *c); /* to poll(2) for input */
+/* A whole message was read already: control_receive() will not block, and poll(2)
+ * would not know. */
+bool control_client_pending(const struct control_client *c);
 int control_send(struct control_client *c, json *message, const int *fds, size_t n_fds,
 		 struct err *e);
 /* The next message; json_unref() it.  *n_fds: room in, count out (NULL: none

@@ -1,0 +1,115 @@
+/* engine/supervise/adopt.c: what a new supervisor finds.
+ *
+ * There is no special start-up after a crash: every start reads the records,
+ * takes up what runs, finishes what was being removed, and sweeps what no
+ * record names.  An empty project is the simplest case of that.
+ */
+#include "engine/supervise/internal.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "net/netns.h"
+
+/* Directories that hold no record: of a creation or a removal cut short. */
+static void sweep_directories(struct supervisor *sv)
+{
+	_cleanup_(free_p) char *path = dirs_containers(sv->dirs, sv->project);
+	_cleanup_(dir_closep) DIR *dir = opendir(path);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		_cleanup_(free_p) char *state = xasprintf("%s/state.json", entry->d_name);
+		struct err e = ERR_INIT;
+		bool doomed = skip_prefix(entry->d_name, ".removing-") != NULL;
+
+		if (!doomed && (entry->d_name[0] == '.' ||
+				faccessat(dirfd(dir), state, F_OK, AT_SYMLINK_NOFOLLOW) == 0))
+			continue;
+		if (rm_rf(dirfd(dir), entry->d_name, &e) < 0)
+			supervisor_log(sv, "sweep: %s", e.msg);
+	}
+}
+
+static bool has_container(const char *id, void *data)
+{
+	struct supervisor *sv = data;
+
+	MAP_FOREACH (entry, &sv->containers) {
+		struct container *c = entry->value;
+
+		if (streq(c->rec->id, id))
+			return true;
+	}
+	return false;
+}
+
+static void adopt(struct supervisor *sv, struct container *c)
+{
+	struct err e = ERR_INIT;
+	uint64_t now = now_real_ns();
+
+	switch (c->rec->status) {
+	case CONTAINER_STARTING:
+	case CONTAINER_RUNNING:
+	case CONTAINER_PAUSED:
+	case CONTAINER_STOPPING:
+		container_readopt(c);
+		break;
+	case CONTAINER_RESTARTING:
+		connect_adopt(c);
+		container_await_restart(c, c->rec->restart_at > now ? c->rec->restart_at - now : 0);
+		break;
+	case CONTAINER_REMOVING:
+	case CONTAINER_DEAD:
+		if (container_remove(c, false, &e) < 0)
+			supervisor_log(sv, "%s", e.msg);
+		break;
+	default:
+		record_clear_ports(c->rec);
+		break;
+	}
+}
+
+static bool joins_another(const struct container *c)
+{
+	return c->spec->net.mode == NAMESPACE_CONTAINER;
+}
+
+int adopt_project(struct supervisor *sv, struct err *e)
+{
+	_cleanup_(free_p) char *pins = path_join(sv->run_dir, "netns");
+	_cleanup_(strv_freep) char **names = NULL;
+	struct record_list list;
+	int r = record_list_load(sv->dirs, sv->project, &list, e);
+
+	if (r < 0)
+		return r;
+	STRV_FOREACH (problem, list.problems)
+		supervisor_log(sv, "%s", *problem);
+	for (size_t i = 0; i < list.n; i++) {
+		struct container *c;
+		struct err e2 = ERR_INIT;
+
+		if (container_load(sv, list.items[i], &c, &e2) < 0) {
+			supervisor_log(sv, "%s: %s", list.items[i]->name, e2.msg);
+			continue;
+		}
+		list.items[i] = NULL; /* the container's now */
+	}
+	record_list_done(&list);
+	sweep_directories(sv);
+	r = netns_sweep(pins, has_container, sv, e);
+	if (r < 0)
+		return r;
+	/* Owners of a namespace before those that join it. */
+	for (int pass = 0; pass < 2; pass++)
+		MAP_FOREACH (entry, &sv->containers)
+			if (joins_another(entry->value) == (pass == 1))
+				adopt(sv, entry->value);
+	if (sv->nethelper)
+		nethelper_drop_unclaimed(sv->nethelper);
+	return connect_firewall(sv, e);
+}

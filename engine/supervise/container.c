@@ -1,0 +1,755 @@
+/* engine/supervise/container.c: one container's life.
+ *
+ *	created ── start ──> starting ── execve ──> running ── exit ──> exited
+ *	                        │                     │  ^              │   ^
+ *	                        └─ error ─> exited    │  └── restarting <┘   │
+ *	                                     stopping <┘ (stop) ── exit ─────┘
+ *
+ * A run is over when its *monitor* is: then exit.json says how it ended.  A
+ * monitor that was killed left none; the container cannot go on without one, so
+ * its cgroup is killed and the run counts as exited with 137.
+ *
+ * Every change is saved before anybody is told of it.
+ */
+#include "engine/supervise/internal.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "base/proc.h"
+#include "engine/supervise/restart.h"
+#include "volumes/volume.h"
+
+#define STOP_GRACE_DEFAULT (10 * NSEC_PER_SEC)
+#define STOP_FIRST_LOOK    (100 * NSEC_PER_MSEC)
+#define EXIT_KILLED        (128 + SIGKILL)
+
+static const struct monitor_started no_run = { .monitor_pidfd = -EBADF,
+					       .sock = -EBADF,
+					       .error_fd = -EBADF,
+					       .stdin_fd = -EBADF,
+					       .pidfd = -EBADF };
+
+struct container *container_find(struct supervisor *sv, const char *name)
+{
+	return map_get(&sv->containers, name);
+}
+
+bool container_is_active(const struct container *c)
+{
+	switch (c->rec->status) {
+	case CONTAINER_STARTING:
+	case CONTAINER_RUNNING:
+	case CONTAINER_PAUSED:
+	case CONTAINER_RESTARTING:
+	case CONTAINER_STOPPING:
+		return true;
+	default:
+		return false;
+	}
+}
+
+void container_save(struct container *c, bool durable)
+{
+	struct err e = ERR_INIT;
+
+	if (record_save(c->rec, c->sv->dirs, durable, &e) < 0)
+		supervisor_log(c->sv, "%s: %s", c->rec->name, e.msg);
+}
+
+void container_changed(struct container *c, const char *event)
+{
+	supervisor_event(c->sv, c, event);
+	apply_poke(c->sv, c);
+}
+
+/* ---- creation and removal ---------------------------------------------------------- */
+static struct container *new_container(struct supervisor *sv, struct record *rec,
+				       struct container_spec *spec)
+{
+	struct container *c = new0(struct container);
+
+	c->sv = sv;
+	c->rec = rec;
+	c->spec = spec;
+	c->dir = dirs_container(sv->dirs, sv->project, rec->id);
+	c->dir_fd = c->netns_fd = -EBADF;
+	c->m = no_run;
+	health_init(&c->health, &spec->health);
+	return c;
+}
+
+static void drop_run(struct container *c)
+{
+	source_clear(&c->sock_source);
+	source_clear(&c->error_source);
+	source_clear(&c->monitor_source);
+	source_clear(&c->pid_source);
+	monitor_started_done(&c->m);
+	c->m = no_run;
+}
+
+void container_free(struct container *c)
+{
+	if (!c)
+		return;
+	checks_stop(c);
+	drop_run(c);
+	source_clear(&c->timer);
+	for (size_t i = 0; i < c->n_held; i++)
+		publish_result_done(&c->held[i]);
+	free(c->held);
+	health_done(&c->health);
+	cgroup_free(c->cgroup);
+	fd_close(c->netns_fd);
+	fd_close(c->dir_fd);
+	record_free(c->rec);
+	spec_free(c->spec);
+	free(c->dir);
+	free(c);
+}
+
+static int open_dir(struct container *c, struct err *e)
+{
+	c->dir_fd = open(c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return c->dir_fd < 0 ? err_errno(e, errno, "open %s", c->dir) : 0;
+}
+
+static struct record *record_of(const struct supervisor *sv, const struct container_spec *spec)
+{
+	struct record *rec = record_new();
+
+	rec->id = xstrdup(spec->id);
+	rec->name = xstrdup(spec->name);
+	rec->project = xstrdup(sv->project);
+	rec->service = xstrdup_null(spec->service);
+	rec->image = xstrdup_null(spec->image);
+	rec->image_id = xstrdup_null(spec->image_id);
+	rec->config_hash = xstrdup_null(spec->config_hash);
+	rec->command = strv_join(spec->argv, " ");
+	rec->number = spec->number;
+	rec->oneoff = spec->oneoff;
+	rec->created = now_real_ns();
+	rec->status = CONTAINER_CREATED;
+	return rec;
+}
+
+static int make_anonymous_volumes(const struct container *c, struct err *e)
+{
+	_cleanup_(free_p) char *root = dirs_volumes(c->sv->dirs);
+
+	for (size_t i = 0; i < c->spec->n_mounts; i++) {
+		const struct mount_spec *m = &c->spec->mounts[i];
+		_cleanup_(volume_freep) struct volume *v = NULL;
+		int r;
+
+		if (m->type != MOUNT_VOLUME || !m->anonymous)
+			continue;
+		v = volume_new(m->volume);
+		v->anonymous = true;
+		v->project = xstrdup(c->sv->project);
+		r = volume_ensure(root, v, NULL, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int write_spec(struct container *c, struct err *e)
+{
+	_cleanup_(json_unrefp) json *j = spec_to_json(c->spec);
+	const char *text = json_text(j);
+
+	return file_write_atomic(c->dir_fd, "spec.json", text, strlen(text), 0600, false, e);
+}
+
+int container_create(struct supervisor *sv, const struct container_spec *spec, struct err *e)
+{
+	struct container *c;
+	int r;
+
+	if (strlen(spec->id) != CONTAINER_ID_LEN || !name_is_valid(spec->name, 255))
+		return err_set(e, EINVAL, "\"%s\" is not a container name", spec->name);
+	if (container_find(sv, spec->name))
+		return err_set(e, EEXIST, "container name \"%s\" is already in use", spec->name);
+	c = new_container(sv, record_of(sv, spec), spec_copy(spec));
+	r = mkdir_p(AT_FDCWD, c->dir, 0700, e);
+	if (r == 0)
+		r = open_dir(c, e);
+	if (r == 0)
+		r = write_spec(c, e);
+	if (r == 0)
+		r = record_save(c->rec, sv->dirs, false, e);
+	if (r == 0)
+		r = make_anonymous_volumes(c, e);
+	if (r < 0) {
+		(void)rm_rf(AT_FDCWD, c->dir, NULL); /* the failure itself is reported */
+		container_free(c);
+		return r;
+	}
+	map_put(&sv->containers, c->rec->name, c);
+	container_changed(c, "create");
+	return 0;
+}
+
+int container_load(struct supervisor *sv, struct record *rec, struct container **out, struct err *e)
+{
+	_cleanup_(free_p) char *dir = dirs_container(sv->dirs, sv->project, rec->id);
+	_cleanup_(free_p) char *path = path_join(dir, "spec.json");
+	_cleanup_(json_unrefp) json *j = NULL;
+	struct container_spec *spec;
+	int r = json_read_file(AT_FDCWD, path, CONTROL_REQUEST_MAX, &j, e);
+
+	if (r == 0)
+		r = spec_from_json(j, &spec, e);
+	if (r < 0)
+		return r;
+	*out = new_container(sv, rec, spec);
+	r = open_dir(*out, e);
+	if (r < 0) {
+		(*out)->rec = NULL; /* stays the caller's */
+		container_free(*out);
+		return r;
+	}
+	map_put(&sv->containers, rec->name, *out);
+	return 0;
+}
+
+static void remove_anonymous_volumes(const struct container *c, int *r, struct err *e)
+{
+	_cleanup_(free_p) char *root = dirs_volumes(c->sv->dirs);
+
+	for (size_t i = 0; i < c->spec->n_mounts; i++) {
+		const struct mount_spec *m = &c->spec->mounts[i];
+		struct err e2 = ERR_INIT;
+		int r2;
+
+		if (m->type != MOUNT_VOLUME || !m->anonymous)
+			continue;
+		r2 = volume_remove(root, m->volume, &e2);
+		err_keep_first(r, e, r2 == -ENOENT ? 0 : r2, &e2);
+	}
+}
+
+static int drop_cgroup(struct container *c, struct err *e)
+{
+	int r;
+
+	if (!c->cgroup && cgroup_open(c->sv->cgroups, c->sv->project, c->rec->id,
+				      c->spec->cgroup_parent, &c->cgroup, NULL) < 0)
+		return 0; /* has none */
+	r = cgroup_destroy(c->sv->cgroups, c->cgroup, e);
+	if (r < 0)
+		return r;
+	cgroup_free(c->cgroup);
+	c->cgroup = NULL;
+	return 0;
+}
+
+/* The directory leaves its place by one rename, so that a crash in the middle of
+ * the removal leaves something adopt.c knows to be rubbish. */
+static int remove_dir(struct container *c, struct err *e)
+{
+	_cleanup_(free_p) char *parent = dirs_containers(c->sv->dirs, c->sv->project);
+	_cleanup_(free_p) char *doomed = xasprintf("%s/.removing-%s", parent, c->rec->id);
+
+	if (rename(c->dir, doomed) < 0 && errno != ENOENT)
+		return err_errno(e, errno, "remove %s", c->dir);
+	return rm_rf(AT_FDCWD, doomed, e);
+}
+
+int container_remove(struct container *c, bool with_volumes, struct err *e)
+{
+	struct err e2 = ERR_INIT;
+	int r;
+
+	if (container_is_active(c))
+		return err_set(e, EBUSY, "container %s is running", c->rec->name);
+	c->rec->status = CONTAINER_REMOVING;
+	container_save(c, false);
+	r = connect_remove(c, e);
+	err_keep_first(&r, e, drop_cgroup(c, &e2), &e2);
+	if (with_volumes)
+		remove_anonymous_volumes(c, &r, e);
+	err_keep_first(&r, e, remove_dir(c, &e2), &e2);
+	if (r < 0) {
+		c->rec->status = CONTAINER_DEAD;
+		container_save(c, false);
+		return err_wrap(e, r, "remove container %s", c->rec->name);
+	}
+	supervisor_event(c->sv, c, "destroy");
+	map_remove(&c->sv->containers, c->rec->name);
+	container_free(c);
+	return 0;
+}
+
+/* ---- the end of a run ------------------------------------------------------------------ */
+static void on_restart_timer(struct source *s, void *data)
+{
+	struct container *c = data;
+
+	container_start(c);
+	if (c->start_error.code)
+		supervisor_log(c->sv, "%s: restart: %s", c->rec->name, c->start_error.msg);
+}
+
+static void set_timer(struct container *c, uint64_t delay, loop_timer_fn fn)
+{
+	source_clear(&c->timer);
+	c->timer = loop_add_timer(c->sv->loop, delay, fn, c);
+}
+
+void container_await_restart(struct container *c, uint64_t delay_ns)
+{
+	set_timer(c, delay_ns, on_restart_timer);
+}
+
+static struct restart_decision decide(const struct container *c, uint64_t run_ns)
+{
+	struct restart_history h = {
+		.exit_code = c->rec->exit_code,
+		.run_ns = run_ns,
+		.attempts = c->rec->restart_count,
+		.failures = c->rec->failures,
+		.was_healthy = c->health.ready_once,
+		.user_stopped = c->rec->user_stopped,
+	};
+
+	struct restart_decision d = restart_decide(&c->spec->restart, &h);
+
+	/* Who could not be started is told so; trying again would change nothing.
+	 * Only a container that ran before is worth further attempts. */
+	if (c->start_error.code && !c->by_policy)
+		d.restart = false;
+	return d;
+}
+
+/* It ran, or tried to, and is over: note how, and decide what comes next. */
+static void run_ended(struct container *c, int code, uint64_t finished_at)
+{
+	struct restart_decision next;
+	struct record *rec = c->rec;
+	uint64_t oom_kills = 0;
+
+	checks_stop(c);
+	source_clear(&c->timer);
+	drop_run(c);
+	if (c->cgroup && cgroup_oom_kills(c->cgroup, &oom_kills, NULL) == 0)
+		rec->oom_killed = oom_kills > 0;
+	rec->exit_code = code;
+	rec->finished_at = finished_at;
+	rec->pid = rec->monitor_pid = 0;
+	rec->health = HEALTH_NONE;
+	next = decide(c, finished_at > rec->started_at ? finished_at - rec->started_at : 0);
+	rec->restart_count = next.attempts;
+	rec->failures = next.failures;
+	if (next.restart && !c->sv->leaving) {
+		rec->status = CONTAINER_RESTARTING;
+		rec->restart_at = now_real_ns() + next.delay_ns;
+		container_save(c, false);
+		container_changed(c, "die");
+		if (rec->status == CONTAINER_RESTARTING)
+			set_timer(c, next.delay_ns, on_restart_timer);
+		return;
+	}
+	rec->status = CONTAINER_EXITED;
+	connect_release(c);
+	(void)drop_cgroup(c, NULL); /* busy still: at removal, or used again at the next start */
+	container_save(c, false);
+	container_changed(c, "die");
+	supervisor_check_idle(c->sv);
+}
+
+static void kill_all(struct container *c);
+
+/* A container whose monitor was killed came to us (PR_SET_CHILD_SUBREAPER). */
+static void on_orphan(struct source *s, int fd, uint32_t events, void *data)
+{
+	struct container *c = data;
+
+	(void)waitpid(c->m.pid, NULL, WNOHANG); /* not ours if init got it first */
+	run_ended(c, EXIT_KILLED, now_real_ns());
+}
+
+/* The run's monitor is gone. */
+static void monitor_ended(struct container *c)
+{
+	struct monitor_exit end;
+
+	if (c->monitor_is_child && c->m.monitor_pid > 0)
+		(void)spawn_wait(c->m.monitor_pid); /* it is a zombie: returns at once */
+	c->monitor_is_child = false;
+	if (monitor_exit_load(c->dir_fd, &end, NULL) == 0) {
+		run_ended(c, end.code, end.finished_at);
+		return;
+	}
+	supervisor_log(c->sv, "%s: its monitor was killed; killing the container", c->rec->name);
+	source_clear(&c->monitor_source);
+	kill_all(c);
+	if (c->m.pidfd < 0 ||
+	    loop_add_fd(c->sv->loop, c->m.pidfd, EPOLLIN, on_orphan, c, &c->pid_source, NULL) < 0)
+		run_ended(c, EXIT_KILLED, now_real_ns());
+}
+
+static void on_monitor(struct source *s, int fd, uint32_t events, void *data)
+{
+	monitor_ended(data);
+}
+
+/* ---- start -------------------------------------------------------------------------------- */
+static void note_run(struct container *c)
+{
+	struct record *rec = c->rec;
+
+	(void)proc_boot_id(rec->boot_id, NULL); /* readable, or nothing here would work */
+	rec->pid = c->m.pid;
+	rec->start_ticks = c->m.start_ticks;
+	rec->monitor_pid = c->m.monitor_pid;
+	rec->monitor_ticks = c->m.monitor_ticks;
+}
+
+static void start_failed(struct container *c, const struct err *e)
+{
+	c->start_error = *e;
+	str_set(&c->rec->error, e->msg);
+	if (c->m.monitor_pidfd < 0) /* else its monitor will write the record, with init's code */
+		run_ended(c, EXIT_SETUP, now_real_ns());
+}
+
+/* Learn the pid from the forked child, and watch the run from here on. */
+static int learn_pid(struct container *c, struct err *e)
+{
+	int r;
+
+	if (c->m.sock < 0)
+		return 0;
+	source_clear(&c->sock_source);
+	r = monitor_finish(&c->m, e);
+	if (r < 0) {
+		/* The child is reaped and its descriptors are closed. */
+		c->m = no_run;
+		c->monitor_is_child = false;
+		return r;
+	}
+	note_run(c);
+	return container_watch_run(c, e);
+}
+
+static void on_sock(struct source *s, int fd, uint32_t events, void *data)
+{
+	struct container *c = data;
+	struct err e = ERR_INIT;
+
+	if (learn_pid(c, &e) < 0)
+		start_failed(c, &e);
+}
+
+static void on_init_error(struct source *s, int fd, uint32_t events, void *data)
+{
+	struct container *c = data;
+	struct err failure = ERR_INIT;
+	int r = monitor_read_error(&c->m, &failure);
+
+	if (r == -EAGAIN)
+		return;
+	source_clear(&c->error_source);
+	if (r != 1) {
+		start_failed(c, &failure);
+		return;
+	}
+	if (c->rec->status == CONTAINER_STARTING) {
+		c->rec->status = CONTAINER_RUNNING;
+		checks_start(c);
+	}
+	container_save(c, false);
+	container_changed(c, "start");
+}
+
+static int join_process_namespace(struct container *c, const struct namespace_spec *ns,
+				  const char *kind, int *fd, struct err *e)
+{
+	struct container *owner;
+	char path[64];
+
+	if (ns->mode != NAMESPACE_CONTAINER)
+		return 0;
+	owner = connect_namespace_owner(c, ns);
+	if (!owner || owner->m.pid <= 0)
+		return err_set(e, ENOENT, "%s is not running, so its %s namespace cannot be joined",
+			       ns->container, kind);
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", owner->m.pid, kind);
+	*fd = open(path, O_RDONLY | O_CLOEXEC);
+	return *fd < 0 ? err_errno(e, errno, "open %s", path) : 0;
+}
+
+static int launch(struct container *c, struct err *e)
+{
+	_cleanup_(fd_closep) int pidns = -EBADF, ipcns = -EBADF, ipc_mnt = -EBADF, uts = -EBADF;
+	struct launch l = LAUNCH_INIT;
+	struct monitor_opts o = MONITOR_OPTS_INIT;
+	int r;
+
+	if ((r = join_process_namespace(c, &c->spec->pid, "pid", &pidns, e)) < 0 ||
+	    (r = join_process_namespace(c, &c->spec->ipc, "ipc", &ipcns, e)) < 0 ||
+	    (r = join_process_namespace(c, &c->spec->ipc, "mnt", &ipc_mnt, e)) < 0 ||
+	    (r = join_process_namespace(c, &c->spec->uts, "uts", &uts, e)) < 0 ||
+	    (r = seccomp_for_spec(c->sv->seccomp, c->spec, &l.seccomp, e)) < 0)
+		return r;
+	l.spec = c->spec;
+	l.dir_path = c->dir;
+	l.init_layer = c->sv->init_layer;
+	l.netns_fd = c->netns_fd;
+	l.pidns_fd = pidns;
+	l.ipcns_fd = ipcns;
+	l.ipc_mntns_fd = ipc_mnt;
+	l.utsns_fd = uts;
+	l.cgroup = c->cgroup;
+	o.monitor_exe_fd = c->sv->monitor_fd;
+	o.launch = &l;
+	o.dir_fd = c->dir_fd;
+	o.run_dir_fd = c->sv->run_fd;
+	o.started_at = c->rec->started_at;
+	o.supervisor_exe_fd = c->sv->comp_fd;
+	return monitor_start(&o, &c->m, e);
+}
+
+static int prepare(struct container *c, struct err *e)
+{
+	int r = connect_container(c, e);
+
+	if (r == 0 && !c->cgroup)
+		r = cgroup_create(c->sv->cgroups, c->spec, &c->cgroup, e);
+	if (r < 0)
+		return r;
+	c->rec->status = CONTAINER_STARTING;
+	return record_save(c->rec, c->sv->dirs, false, e);
+}
+
+void container_start(struct container *c)
+{
+	struct err e = ERR_INIT;
+	int r;
+
+	source_clear(&c->timer);
+	source_clear(&c->sv->idle);
+	c->by_policy = c->rec->status == CONTAINER_RESTARTING;
+	c->start_error = ERR_INIT;
+	str_set(&c->rec->error, NULL);
+	c->rec->oom_killed = false;
+	c->kill_sent = false;
+	if (!c->by_policy) {
+		c->rec->user_stopped = false;
+		c->rec->restart_count = 0;
+		c->rec->failures = 0;
+	}
+	c->rec->started_at = now_real_ns();
+	r = prepare(c, &e);
+	if (r == 0)
+		r = launch(c, &e);
+	if (r == 0) {
+		c->monitor_is_child = true;
+		r = loop_add_fd(c->sv->loop, c->m.sock, EPOLLIN, on_sock, c, &c->sock_source, &e);
+	}
+	if (r < 0)
+		start_failed(c, &e);
+}
+
+int container_watch_run(struct container *c, struct err *e)
+{
+	int r = loop_add_fd(c->sv->loop, c->m.monitor_pidfd, EPOLLIN, on_monitor, c,
+			    &c->monitor_source, e);
+
+	if (r == 0 && c->m.error_fd >= 0)
+		r = loop_add_fd(c->sv->loop, c->m.error_fd, EPOLLIN, on_init_error, c,
+				&c->error_source, e);
+	return r;
+}
+
+/* ---- adoption -------------------------------------------------------------------------------- */
+static void adopt_alive(struct container *c, const struct monitor_record *m)
+{
+	struct err e = ERR_INIT;
+
+	c->m.monitor_pid = m->monitor.pid;
+	c->m.monitor_ticks = m->monitor.start_ticks;
+	c->m.pid = m->process.pid;
+	c->m.start_ticks = m->process.start_ticks;
+	c->m.started_at = m->started_at;
+	c->rec->started_at = m->started_at;
+	note_run(c);
+	(void)cgroup_open(c->sv->cgroups, c->sv->project, c->rec->id, c->spec->cgroup_parent,
+			  &c->cgroup, NULL); /* gone: stop falls back to the pidfd */
+	if (c->rec->status == CONTAINER_STARTING)
+		c->rec->status = CONTAINER_RUNNING;
+	connect_adopt(c);
+	(void)kill(m->monitor.pid, SIGHUP); /* pinned by its pidfd: look who the supervisor is */
+	if (container_watch_run(c, &e) < 0)
+		supervisor_log(c->sv, "%s: %s", c->rec->name, e.msg);
+	container_save(c, false);
+	if (c->rec->status == CONTAINER_STOPPING)
+		container_stop(c, ACTION_DEFAULT_TIMEOUT, c->rec->user_stopped);
+	else
+		checks_start(c);
+}
+
+void container_readopt(struct container *c)
+{
+	struct monitor_record m;
+	struct monitor_exit end;
+	char boot[BOOT_ID_MAX];
+
+	if (proc_boot_id(boot, NULL) == 0 && !streq(boot, c->rec->boot_id) && *c->rec->boot_id) {
+		/* The machine was booted meanwhile: nothing of it runs, and starting
+		 * it again is for whoever asks. */
+		record_reconcile(c->rec, c->sv->dirs);
+		c->rec->status = CONTAINER_EXITED;
+		record_clear_ports(c->rec);
+		container_save(c, false);
+		return;
+	}
+
+	if (monitor_record_load(c->dir_fd, &m, NULL) == 0 &&
+	    monitor_adopt(&m, &c->m.monitor_pidfd, &c->m.pidfd, NULL) == 0) {
+		adopt_alive(c, &m);
+		return;
+	}
+	(void)cgroup_open(c->sv->cgroups, c->sv->project, c->rec->id, c->spec->cgroup_parent,
+			  &c->cgroup, NULL);
+	if (c->cgroup)
+		(void)cgroup_kill(c->cgroup, NULL); /* of a run whose monitor was killed */
+	if (monitor_exit_load(c->dir_fd, &end, NULL) == 0 && end.started_at >= c->rec->started_at)
+		run_ended(c, end.code, end.finished_at);
+	else
+		run_ended(c, EXIT_KILLED, now_real_ns());
+}
+
+/* ---- signals and stopping
+ * ------------------------------------------------------------------------ */
+static int send_signal(struct container *c, int sig, struct err *e)
+{
+	int r = learn_pid(c, e);
+
+	if (r < 0)
+		return r;
+	if (c->m.pidfd < 0)
+		return err_set(e, ESRCH, "container %s has no process", c->rec->name);
+	if (syscall(SYS_pidfd_send_signal, c->m.pidfd, sig, NULL, 0) < 0)
+		return err_errno(e, errno, "send signal %d to container %s", sig, c->rec->name);
+	return 0;
+}
+
+static void kill_all(struct container *c)
+{
+	c->kill_sent = true;
+	if (c->cgroup)
+		(void)cgroup_kill(c->cgroup, NULL); /* what it misses dies with pid 1, next */
+	(void)send_signal(c, SIGKILL, NULL);        /* gone already is as good */
+}
+
+static int stop_signal(const struct container *c)
+{
+	return c->spec->stop_signal ? c->spec->stop_signal : SIGTERM;
+}
+
+/* pid 1 of a pid namespace gets no default action: a signal that it neither
+ * catches nor has blocked (to take it by signalfd or sigwait) does nothing. */
+static bool can_react(const struct container *c, int sig)
+{
+	uint64_t caught = 0, blocked = 0, bit = UINT64_C(1) << (sig - 1);
+
+	if (c->m.pid <= 0 || proc_status_mask(c->m.pid, "SigCgt", &caught, NULL) < 0 ||
+	    proc_status_mask(c->m.pid, "SigBlk", &blocked, NULL) < 0)
+		return true;
+	return (caught | blocked) & bit;
+}
+
+static void on_stop_timer(struct source *s, void *data)
+{
+	struct container *c = data;
+	uint64_t now = now_mono_ns();
+
+	if (now < c->stop_deadline && can_react(c, stop_signal(c))) {
+		source_set_timer(c->timer, c->stop_deadline - now);
+		return;
+	}
+	if (now < c->stop_deadline) {
+		_cleanup_(free_p) char *id = xasprintf("Container %s", c->rec->name);
+		_cleanup_(free_p) char *why = xasprintf(
+			"its main process ignores %s, so it was killed without waiting "
+			"(init: true helps)",
+			sigabbrev_np(stop_signal(c)));
+
+		apply_note(c->sv, id, "working", "Stopping", why);
+	}
+	kill_all(c);
+}
+
+static uint64_t grace_of(const struct container *c, int64_t grace)
+{
+	if (grace >= 0)
+		return (uint64_t)grace;
+	return c->spec->stop_grace == UINT64_MAX ? STOP_GRACE_DEFAULT : c->spec->stop_grace;
+}
+
+void container_stop(struct container *c, int64_t grace_ns, bool by_user)
+{
+	uint64_t grace = grace_of(c, grace_ns);
+
+	if (!container_is_active(c))
+		return;
+	c->rec->user_stopped |= by_user;
+	if (c->rec->status == CONTAINER_RESTARTING) {
+		source_clear(&c->timer);
+		c->rec->status = CONTAINER_EXITED;
+		connect_release(c);
+		(void)drop_cgroup(c, NULL);
+		container_save(c, false);
+		container_changed(c, "stop");
+		supervisor_check_idle(c->sv);
+		return;
+	}
+	checks_stop(c);
+	c->stop_deadline = now_mono_ns() + grace;
+	if (send_signal(c, stop_signal(c), NULL) < 0 || grace == 0)
+		kill_all(c);
+	if (c->rec->status == CONTAINER_PAUSED && c->cgroup)
+		(void)cgroup_freeze(c->cgroup, false, NULL); /* to let it see the signal */
+	c->rec->status = CONTAINER_STOPPING;
+	container_save(c, false);
+	set_timer(c, MIN(grace, (uint64_t)STOP_FIRST_LOOK), on_stop_timer);
+}
+
+int container_signal(struct container *c, int sig, bool by_user, struct err *e)
+{
+	if (!container_is_active(c) || c->rec->status == CONTAINER_RESTARTING)
+		return err_set(e, ESRCH, "container %s is not running", c->rec->name);
+	if (by_user && (sig == SIGKILL || sig == stop_signal(c))) {
+		c->rec->user_stopped = true;
+		container_save(c, false);
+	}
+	if (sig == SIGKILL && c->rec->status == CONTAINER_PAUSED && c->cgroup)
+		(void)cgroup_freeze(c->cgroup, false, NULL);
+	supervisor_event(c->sv, c, "kill");
+	return send_signal(c, sig, e);
+}
+
+int container_pause(struct container *c, bool pause, struct err *e)
+{
+	enum container_status from = pause ? CONTAINER_RUNNING : CONTAINER_PAUSED;
+	int r;
+
+	if (c->rec->status != from || !c->cgroup)
+		return err_set(e, EINVAL, "container %s is %s", c->rec->name,
+			       pause ? "not running" : "not paused");
+	r = cgroup_freeze(c->cgroup, pause, e);
+	if (r < 0)
+		return err_wrap(e, r, "container %s", c->rec->name);
+	c->rec->status = pause ? CONTAINER_PAUSED : CONTAINER_RUNNING;
+	container_save(c, false);
+	container_changed(c, pause ? "pause" : "unpause");
+	return 0;
+}

@@ -1,0 +1,184 @@
+/* engine/supervise/internal.h: the supervisor's structs, shared by its parts.
+ *
+ *	supervisor.c	main, start and end of a supervisor, requests
+ *	apply.c		runs an action list
+ *	container.c	one container's life: start, stop, exit, restart, remove
+ *	connect.c	a container's namespace, addresses, ports, names
+ *	networks.c	networks: records, bridges, addresses
+ *	adopt.c		what a new supervisor finds
+ *	session.c	exec
+ *	checks.c	health probes
+ *
+ * Everything runs on one loop in one thread; a callback changes state, saves the
+ * record, and then tells whoever waits (events, applies).
+ */
+#ifndef ENGINE_SUPERVISE_INTERNAL_H
+#define ENGINE_SUPERVISE_INTERNAL_H
+
+#include "base/loop.h"
+#include "base/map.h"
+#include "base/spawn.h"
+#include "base/strv.h"
+#include "engine/container/cgroup.h"
+#include "engine/container/seccomp.h"
+#include "engine/state/dirs.h"
+#include "engine/state/record.h"
+#include "engine/supervise/action.h"
+#include "engine/supervise/control.h"
+#include "engine/supervise/health.h"
+#include "engine/supervise/monitor.h"
+#include "engine/supervise/nethelper.h"
+#include "net/netlink.h"
+#include "net/network.h"
+#include "net/publish.h"
+#include "net/resolv.h"
+
+struct apply;
+struct session;
+struct health_probe;
+
+struct supervisor {
+	const struct dirs *dirs;
+	char *project;
+	char *run_dir;
+	int run_fd, lock_fd, comp_fd, monitor_fd; /* …; our own binary and comp-monitor, to exec */
+	char *init_layer;
+	struct cgroup_host *cgroups;
+	struct loop *loop;
+	struct control_server *server;
+	struct map containers; /* name → struct container */
+	struct map networks;   /* name → struct network, created or adopted */
+	struct netlink *nl;
+	struct nethelper *nethelper; /* NULL until a network needs it */
+	struct seccomp_cache *seccomp;
+	struct resolv_conf host_resolv;
+	bool firewall_dirty; /* the nft table does not say what it should */
+	int firewall_watch;  /* -EBADF until there is a table */
+	struct source *firewall_source;
+	struct apply *applies; /* the first runs, the others wait */
+	struct session *sessions;
+	struct control_conn **subscribers;
+	size_t n_subscribers;
+	struct source *idle; /* timer: see supervisor_check_idle() */
+	bool leaving;
+	json *model; /* services and their depends_on, from the last apply */
+};
+
+struct container {
+	struct supervisor *sv;
+	struct record *rec;
+	struct container_spec *spec;
+	char *dir;
+	int dir_fd;
+	int netns_fd; /* -EBADF: not opened, or none of its own */
+	struct cgroup *cgroup;
+	struct monitor_started m; /* handles of the run; m.monitor_pidfd -EBADF: not running */
+	bool monitor_is_child;    /* ours to reap; not after an adoption */
+	struct source *sock_source, *error_source, *monitor_source, *pid_source;
+	struct source *timer;   /* back-off while restarting, next look while stopping */
+	uint64_t stop_deadline; /* CLOCK_MONOTONIC */
+	bool kill_sent;
+	bool by_policy;              /* the last start was a restart */
+	struct err start_error;      /* why the last start failed */
+	struct publish_result *held; /* sockets opened ahead of the start, one per spec->ports */
+	size_t n_held;
+	struct health health;
+	struct source *health_timer;
+	struct health_probe *probe; /* one that runs */
+};
+
+/* ---- container.c ------------------------------------------------------------ */
+struct container *container_find(struct supervisor *sv, const char *name);
+/* The directory, spec.json and state.json of a new container; takes nothing. */
+int container_create(struct supervisor *sv, const struct container_spec *spec, struct err *e);
+/* From records on disk (adopt.c).  Takes @rec. */
+int container_load(struct supervisor *sv, struct record *rec, struct container **out,
+		   struct err *e);
+/* Take up the run that the monitor's record describes: watch it if it is alive,
+ * take note of its end if not. */
+void container_readopt(struct container *c);
+/* A restart whose back-off began under an earlier supervisor. */
+void container_await_restart(struct container *c, uint64_t delay_ns);
+/* Watch the monitor and, while it starts, init's error pipe. */
+int container_watch_run(struct container *c, struct err *e);
+/* Returns once the process is on its way; container_changed() tells the rest.  A
+ * start that fails leaves the reason in start_error and the container exited. */
+void container_start(struct container *c);
+/* Start stopping; @grace_ns < 0: the spec's.  Stopped already: nothing to do. */
+void container_stop(struct container *c, int64_t grace_ns, bool by_user);
+int container_signal(struct container *c, int sig, bool by_user, struct err *e);
+int container_pause(struct container *c, bool pause, struct err *e);
+/* Stopped containers only.  Frees @c on success. */
+int container_remove(struct container *c, bool with_volumes, struct err *e);
+void container_free(struct container *c);            /* memory and descriptors only */
+bool container_is_active(const struct container *c); /* has, or will have, a process */
+void container_save(struct container *c, bool durable);
+/* Status changed and is saved: tell events and applies. */
+void container_changed(struct container *c, const char *event);
+
+/* ---- connect.c -------------------------------------------------------------- */
+/* Open the host side of the published ports, before anything is started. */
+int connect_hold_ports(struct container *c, struct err *e);
+/* A publish_owner_fn: which project has the port; @data: the supervisor. */
+bool connect_port_owner(pid_t pid, const char *protocol, const char *host_ip, uint16_t port,
+			char *text, size_t n, void *data);
+/* Namespace, endpoints, files, ports and names: all that a start needs. */
+int connect_container(struct container *c, struct err *e);
+/* Whom "service:x" or "container:x" means; NULL: nobody here. */
+struct container *connect_namespace_owner(struct container *c, const struct namespace_spec *ns);
+/* After its exit for good: ports and names go, the namespace stays. */
+void connect_release(struct container *c);
+/* Before removal: everything goes. */
+int connect_remove(struct container *c, struct err *e);
+/* Adopted while running: claim what nethelper holds, open what it lost. */
+void connect_adopt(struct container *c);
+char *connect_pin_path(const struct supervisor *sv, const char *id);
+/* Bring the nft table up to date when it is not. */
+int connect_firewall(struct supervisor *sv, struct err *e);
+
+/* ---- networks.c ------------------------------------------------------------- */
+/* By full name, from memory or disk, with its bridge there. -ENOENT: no record. */
+int networks_get(struct supervisor *sv, const char *name, struct network **out, struct err *e);
+int networks_create(struct supervisor *sv, const char *name, json *config, bool *existed,
+		    struct err *e);
+/* Returns 1 when it stays because containers of others use it. */
+int networks_remove(struct supervisor *sv, const char *name, struct err *e);
+/* Take an address (@want: text, NULL for any) for container @id; @taken: text. */
+int networks_take_address(struct supervisor *sv, struct network *n, int family, const char *id,
+			  const char *want, struct ip_addr *taken, struct err *e);
+void networks_release_address(struct supervisor *sv, const char *network, const char *address);
+/* Is there a record of a network of this project? */
+bool networks_any_of_project(const struct supervisor *sv);
+int networks_nethelper(struct supervisor *sv, struct err *e); /* start it if it is not there */
+
+/* ---- apply.c ---------------------------------------------------------------- */
+void apply_request(struct supervisor *sv, struct control_conn *conn, json *message);
+void apply_cancel(struct supervisor *sv, struct control_conn *conn);
+void apply_conn_closed(struct supervisor *sv, struct control_conn *conn);
+/* @c changed (NULL: look anyway): waiting actions may be done. */
+void apply_poke(struct supervisor *sv, struct container *c);
+/* A line for the user under the running apply. */
+void apply_note(struct supervisor *sv, const char *id, const char *status, const char *text,
+		const char *details);
+void apply_free_all(struct supervisor *sv);
+
+/* ---- adopt.c ---------------------------------------------------------------- */
+int adopt_project(struct supervisor *sv, struct err *e);
+
+/* ---- session.c -------------------------------------------------------------- */
+void session_request(struct supervisor *sv, struct control_conn *conn, json *message, int *fds,
+		     size_t n_fds);
+void session_conn_closed(struct supervisor *sv, struct control_conn *conn);
+
+/* ---- checks.c --------------------------------------------------------------- */
+void checks_start(struct container *c); /* container runs */
+void checks_stop(struct container *c);  /* container stops, or is gone */
+
+/* ---- supervisor.c ----------------------------------------------------------- */
+void supervisor_event(struct supervisor *sv, const struct container *c, const char *action);
+void supervisor_log(struct supervisor *sv, const char *fmt, ...) _printf_(2, 3);
+void supervisor_check_idle(struct supervisor *sv);
+/* Nothing is left of the project: remove its directories. True when so. */
+bool supervisor_sweep(struct supervisor *sv);
+
+#endif

@@ -1,0 +1,313 @@
+/* engine/supervise/networks.c: networks on disk and in the kernel.
+ *
+ * A network is COMP_ROOT/networks/NAME/: network.json, written before the
+ * bridge is made, and addr/, in which every address in use is a file that holds
+ * the container's id.  O_EXCL decides who gets an address, so several projects
+ * may share a network (`external: true`) without asking each other, and a
+ * network with a file in addr/ is in use, whoever put it there.
+ */
+#include "engine/supervise/internal.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "engine/state/lock.h"
+#include "net/addr.h"
+
+#define NETWORK_FILE_MAX (1 << 20)
+#define PLAN_ATTEMPTS    8
+
+static char *network_dir(const struct supervisor *sv, const char *name)
+{
+	return xasprintf("%s/networks/%s", sv->dirs->root, name);
+}
+
+static char *address_path(const struct supervisor *sv, const char *name, const char *address)
+{
+	return xasprintf("%s/networks/%s/addr/%s", sv->dirs->root, name, address);
+}
+
+static int load(const struct dirs *d, const char *name, struct network **out, struct err *e)
+{
+	_cleanup_(free_p) char *path = xasprintf("%s/networks/%s/network.json", d->root, name);
+	_cleanup_(json_unrefp) json *j = NULL;
+	int r = json_read_file(AT_FDCWD, path, NETWORK_FILE_MAX, &j, e);
+
+	if (r < 0)
+		return r;
+	r = network_from_json(j, out, e);
+	return r < 0 ? err_wrap(e, r, "%s", path) : 0;
+}
+
+static int save(const struct supervisor *sv, const struct network *n, struct err *e)
+{
+	_cleanup_(free_p) char *dir = network_dir(sv, n->config->name);
+	_cleanup_(free_p) char *addr = path_join(dir, "addr");
+	_cleanup_(free_p) char *path = path_join(dir, "network.json");
+	_cleanup_(json_unrefp) json *j = network_to_json(n);
+	const char *text = json_text(j);
+	int r = mkdir_p(AT_FDCWD, addr, 0700, e);
+
+	if (r < 0)
+		return r;
+	return file_write_atomic(AT_FDCWD, path, text, strlen(text), 0600, true, e);
+}
+
+int networks_get(struct supervisor *sv, const char *name, struct network **out, struct err *e)
+{
+	_cleanup_(network_freep) struct network *n = NULL;
+	bool recreated = false;
+	int r;
+
+	*out = map_get(&sv->networks, name);
+	if (*out)
+		return 0;
+	r = load(sv->dirs, name, &n, e);
+	if (r == -ENOENT)
+		return err_set(e, ENOENT, "network %s does not exist", name);
+	if (r < 0)
+		return r;
+	r = network_adopt(sv->nl, n, &recreated, e);
+	if (r < 0)
+		return err_wrap(e, r, "network %s", name);
+	sv->firewall_dirty = true;
+	*out = TAKE_PTR(n);
+	map_put(&sv->networks, name, *out);
+	return 0;
+}
+
+/* What the host uses, and every network comp knows, its bridge there or not. */
+static int read_host(struct supervisor *sv, struct network_host *host, struct err *e)
+{
+	_cleanup_(free_p) char *path = dirs_networks(sv->dirs);
+	_cleanup_(dir_closep) DIR *dir = NULL;
+	struct dirent *entry;
+	int r = network_host_read(sv->nl, host, e);
+
+	if (r < 0)
+		return r;
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		_cleanup_(network_freep) struct network *n = NULL;
+
+		if (entry->d_name[0] != '.' && load(sv->dirs, entry->d_name, &n, NULL) == 0)
+			network_host_add(host, n);
+	}
+	return 0;
+}
+
+static int plan_and_make(struct supervisor *sv, const struct network_config *config,
+			 struct network **out, struct err *e)
+{
+	for (int attempt = 0;; attempt++) {
+		_cleanup_(network_freep) struct network *n = NULL;
+		struct network_host host = { 0 };
+		int r = read_host(sv, &host, e);
+
+		if (r == 0)
+			r = network_plan(config, &host, &n, e);
+		network_host_done(&host);
+		if (r == 0)
+			r = save(sv, n, e);
+		if (r < 0)
+			return r;
+		r = network_create(sv->nl, n, e);
+		if (r == 0) {
+			*out = TAKE_PTR(n);
+			return 0;
+		}
+		/* Somebody took the subnet between our look and our address. */
+		if (r != -EADDRINUSE || attempt == PLAN_ATTEMPTS) {
+			_cleanup_(free_p) char *nets = dirs_networks(sv->dirs);
+			_cleanup_(free_p) char *dir = path_join(nets, config->name);
+
+			(void)rm_rf(AT_FDCWD, dir, NULL); /* the failure itself is what to report */
+			return r;
+		}
+	}
+}
+
+int networks_create(struct supervisor *sv, const char *name, json *config_json, bool *existed,
+		    struct err *e)
+{
+	_cleanup_(network_config_freep) struct network_config *config = NULL;
+	_cleanup_(free_p) char *dir = dirs_networks(sv->dirs), *lock_path = NULL;
+	_cleanup_(fd_closep) int lock = -EBADF;
+	struct network *n = NULL;
+	int r;
+
+	if (!name_is_valid(name, 200))
+		return err_set(e, EINVAL, "\"%s\" is not a network name", name);
+	r = network_config_from_json(config_json, &config, e);
+	if (r < 0)
+		return r;
+	r = mkdir_p(AT_FDCWD, dir, 0700, e);
+	if (r < 0)
+		return r;
+	/* One planner at a time in this root; other roots are caught by
+	 * network_create()'s second look. */
+	lock_path = path_join(dir, ".lock");
+	lock = lock_take(lock_path, true, NULL, e);
+	if (lock < 0)
+		return lock;
+	r = networks_get(sv, name, &n, e);
+	*existed = r == 0;
+	if (r == 0 || r != -ENOENT)
+		return r;
+	r = plan_and_make(sv, config, &n, e);
+	if (r < 0)
+		return err_wrap(e, r, "network %s", name);
+	map_put(&sv->networks, name, n);
+	sv->firewall_dirty = true;
+	return 0;
+}
+
+bool networks_any_of_project(const struct supervisor *sv)
+{
+	_cleanup_(free_p) char *path = dirs_networks(sv->dirs);
+	_cleanup_(dir_closep) DIR *dir = opendir(path);
+	struct dirent *entry;
+	bool found = false;
+
+	while (dir && !found && (entry = readdir(dir))) {
+		_cleanup_(network_freep) struct network *n = NULL;
+
+		found = entry->d_name[0] != '.' && load(sv->dirs, entry->d_name, &n, NULL) == 0 &&
+			streq_null(n->config->project, sv->project);
+	}
+	return found;
+}
+
+static bool in_use(const struct supervisor *sv, const char *name)
+{
+	_cleanup_(free_p) char *path = xasprintf("%s/networks/%s/addr", sv->dirs->root, name);
+	_cleanup_(dir_closep) DIR *dir = opendir(path);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			return true;
+	return false;
+}
+
+int networks_remove(struct supervisor *sv, const char *name, struct err *e)
+{
+	_cleanup_(free_p) char *dir = network_dir(sv, name);
+	struct network *n;
+	int r = networks_get(sv, name, &n, e);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	if (in_use(sv, name))
+		return 1;
+	r = network_remove(sv->nl, n, e);
+	if (r < 0)
+		return err_wrap(e, r, "network %s", name);
+	map_remove(&sv->networks, name);
+	sv->firewall_dirty = true;
+	return rm_rf(AT_FDCWD, dir, e);
+}
+
+/* Addresses of @family that have a file. */
+static struct ip_addr *read_used(const struct supervisor *sv, const char *name, int family,
+				 size_t *n_used)
+{
+	_cleanup_(free_p) char *path = xasprintf("%s/networks/%s/addr", sv->dirs->root, name);
+	_cleanup_(dir_closep) DIR *dir = opendir(path);
+	struct ip_addr *used = NULL, a;
+	struct dirent *entry;
+
+	*n_used = 0;
+	while (dir && (entry = readdir(dir))) {
+		if (ip_parse(entry->d_name, &a, NULL) < 0 || a.family != family)
+			continue;
+		used = xreallocarray(used, *n_used + 1, sizeof(*used));
+		used[(*n_used)++] = a;
+	}
+	return used;
+}
+
+/* Claim the file of @a.  -EEXIST: somebody was faster. */
+static int claim(const struct supervisor *sv, const char *network, const struct ip_addr *a,
+		 const char *id, struct err *e)
+{
+	char text[IP_TEXT_MAX];
+	_cleanup_(free_p) char *path = address_path(sv, network, ip_text(a, text));
+	_cleanup_(fd_closep) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int r;
+
+	if (fd < 0)
+		return err_errno(e, errno, "take address %s of network %s", text, network);
+	r = fd_write_all(fd, id, strlen(id));
+	return r < 0 ? err_errno(e, -r, "write %s", path) : 0;
+}
+
+int networks_take_address(struct supervisor *sv, struct network *n, int family, const char *id,
+			  const char *want, struct ip_addr *taken, struct err *e)
+{
+	const struct ipam_pool *pool = family == AF_INET ? &n->ipv4 : &n->ipv6;
+	const char *name = n->config->name;
+
+	*taken = (struct ip_addr){ 0 };
+	if (!pool->subnet.addr.family) {
+		if (want)
+			return err_set(e, EINVAL, "network %s has no subnet for %s", name, want);
+		return 0;
+	}
+	for (int attempt = 0; attempt < 1000; attempt++) {
+		_cleanup_(free_p) struct ip_addr *used = NULL;
+		size_t n_used;
+		int r;
+
+		used = read_used(sv, name, family, &n_used);
+		if (want) {
+			r = ip_parse(want, taken, e);
+			if (r == 0)
+				r = ipam_check_static(pool, taken, used, n_used, e);
+		} else {
+			r = ipam_next(pool, used, n_used, NULL, taken, e);
+		}
+		if (r < 0)
+			return err_wrap(e, r, "network %s", name);
+		r = claim(sv, name, taken, id, e);
+		if (r != -EEXIST)
+			return r;
+	}
+	return err_set(e, EBUSY, "network %s: too many others take addresses", name);
+}
+
+void networks_release_address(struct supervisor *sv, const char *network, const char *address)
+{
+	_cleanup_(free_p) char *bare = xstrndup(address, strcspn(address, "/"));
+	_cleanup_(free_p) char *path = address_path(sv, network, bare);
+
+	(void)unlink(path); /* absent: released before a crash */
+}
+
+static void on_nethelper(struct nethelper *h, enum nethelper_event event, const struct err *e,
+			 void *data)
+{
+	static const char *const what[] = {
+		[NETHELPER_RESTARTED] = "nethelper was restarted",
+		[NETHELPER_FAILED] = "nethelper cannot be started",
+		[NETHELPER_REFUSED] = "nethelper refused a message",
+	};
+
+	supervisor_log(data, "%s: %s", what[event], e ? e->msg : "");
+}
+
+int networks_nethelper(struct supervisor *sv, struct err *e)
+{
+	int r;
+
+	if (sv->nethelper)
+		return 0;
+	r = nethelper_start(sv->loop, sv->run_dir, on_nethelper, sv, &sv->nethelper, e);
+	if (r < 0)
+		return err_wrap(e, r, "start comp-nethelper");
+	return nethelper_upstreams_set(sv->nethelper, sv->host_resolv.nameservers, e);
+}

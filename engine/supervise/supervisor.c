@@ -1,0 +1,497 @@
+/* engine/supervise/supervisor.c: start, requests, and the end of a supervisor.
+ *
+ * The project lock decides who is the supervisor; all else follows from it.
+ * Whoever comes second leaves without a word, so starting one more is always
+ * safe.  A supervisor leaves by itself when no container needs it and no client
+ * is connected: there is nothing in its memory that is not on disk.
+ */
+#include "engine/supervise/supervisor.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "engine/state/lock.h"
+#include "engine/supervise/internal.h"
+
+#define START_TIMEOUT_MS 10000
+#define LINGER           (200 * NSEC_PER_MSEC)
+
+extern char **environ;
+
+static char *socket_path(const struct dirs *d, const char *project)
+{
+	return xasprintf("%s/%s/control.sock", d->run, project);
+}
+
+/* ---- the client's side: find one or start one ------------------------------------------ */
+int supervisor_connect(const struct dirs *d, const char *project, struct control_client **out,
+		       struct err *e)
+{
+	_cleanup_(free_p) char *path = socket_path(d, project);
+	int r = control_connect(path, out, e);
+
+	return r == -ECONNREFUSED ? -ENOENT : r;
+}
+
+/* What a supervisor should see of the environment: not the user's secrets. */
+static char **clean_env(void)
+{
+	static const char *const keep[] = { "COMP_", "PATH=", "HOME=", "ASAN_", "UBSAN_",
+					    "LSAN_", "TZ=",   "LANG=", "GCOV_" };
+	_cleanup_(free_p) char *monitor = spawn_helper_path("comp-monitor");
+	_cleanup_(free_p) char *libexec = path_dir(monitor);
+	char **env = NULL;
+
+	STRV_FOREACH (assignment, environ)
+		for (size_t i = 0; i < ARRAY_SIZE(keep); i++)
+			if (skip_prefix(*assignment, keep[i]))
+				strv_add(&env, *assignment);
+	strv_env_set(&env, "COMP_LIBEXEC", libexec); /* a memfd has no directory to look in */
+	return env;
+}
+
+static int wait_ready(int fd, const char *log, struct err *e)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct err told;
+	ssize_t n;
+
+	if (poll(&p, 1, START_TIMEOUT_MS) <= 0)
+		return err_set(e, ETIMEDOUT, "the supervisor did not start; see %s", log);
+	n = read(fd, &told, sizeof(told));
+	if (n == 1)
+		return 0;
+	if (n == (ssize_t)sizeof(told)) {
+		if (e)
+			*e = told;
+		return -told.code;
+	}
+	return err_set(e, EPIPE, "the supervisor died while starting; see %s", log);
+}
+
+static int start_supervisor(const struct dirs *d, const char *project, struct err *e)
+{
+	_cleanup_(free_p) char *run_dir = dirs_project_run(d, project);
+	_cleanup_(free_p) char *log = path_join(run_dir, "supervisor.log");
+	_cleanup_(strv_freep) char **env = clean_env();
+	_cleanup_(fd_closep) int self = -EBADF, exe = -EBADF, log_fd = -EBADF, rd = -EBADF,
+				 wr = -EBADF;
+	_cleanup_(fd_closep) int pidfd = -EBADF;
+	char *argv[] = {
+		"comp", "supervise", "--project", (char *)project, "--ready-fd", "3", NULL
+	};
+	struct spawn_opts o = SPAWN_OPTS_INIT;
+	int p[2], r;
+	pid_t pid;
+
+	r = mkdir_p(AT_FDCWD, run_dir, 0700, e);
+	if (r < 0)
+		return r;
+	log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	if (log_fd < 0 || self < 0)
+		return err_errno(e, errno, "open %s", log_fd < 0 ? log : "/proc/self/exe");
+	exe = memfd_sealed_copy("comp", self, e);
+	if (exe < 0)
+		return exe;
+	r = fd_pipe(p, e);
+	if (r < 0)
+		return r;
+	rd = p[0];
+	wr = p[1];
+	o.exe_fd = exe;
+	o.argv = argv;
+	o.env = env;
+	o.stdout_fd = o.stderr_fd = log_fd;
+	o.pass = &wr;
+	o.n_pass = 1;
+	o.new_session = true;
+	r = spawn_start(&o, &pid, &pidfd, e);
+	if (r < 0)
+		return r;
+	wr = fd_close(wr);
+	return wait_ready(rd, log, e);
+}
+
+/* Wait until the supervisor that holds the lock, but serves no more, is gone. */
+static void wait_leaving(const struct dirs *d, const char *project)
+{
+	_cleanup_(free_p) char *lock = xasprintf("%s/%s/%s", d->run, project, MONITOR_LOCK_NAME);
+	pid_t holder = lock_holder(lock);
+	_cleanup_(fd_closep) int pidfd = holder ? (int)syscall(SYS_pidfd_open, holder, 0) : -EBADF;
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+
+	if (pidfd >= 0)
+		(void)poll(&p, 1, START_TIMEOUT_MS); /* the next attempt tells */
+}
+
+int supervisor_ensure(const struct dirs *d, const char *project, struct control_client **out,
+		      struct err *e)
+{
+	/* One that is just leaving may take the connection down with it, hence again. */
+	for (int attempt = 0; attempt < 20; attempt++) {
+		_cleanup_(control_client_freep) struct control_client *c = NULL;
+		_cleanup_(json_unrefp) json *ping = json_new_object(), *pong = NULL;
+		int r = supervisor_connect(d, project, &c, e);
+
+		if (r == -ENOENT) {
+			if (attempt > 0)
+				wait_leaving(d, project);
+			r = start_supervisor(d, project, e);
+			if (r < 0)
+				return r;
+			continue;
+		}
+		if (r < 0)
+			return r;
+		json_put_int(ping, "v", CONTROL_VERSION);
+		json_put_str(ping, "op", "ping");
+		r = control_send(c, ping, NULL, 0, e);
+		if (r == 0)
+			r = control_receive(c, &pong, NULL, NULL, e);
+		if (r == 0) {
+			*out = TAKE_PTR(c);
+			return 0;
+		}
+		if (r != -EPIPE && r != -ECONNRESET)
+			return r;
+	}
+	return err_set(e, EAGAIN, "project %s: its supervisor keeps leaving", project);
+}
+
+/* ---- log and events ------------------------------------------------------------------------ */
+void supervisor_log(struct supervisor *sv, const char *fmt, ...)
+{
+	char now[TIME_TEXT_MAX];
+	_cleanup_(free_p) char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	text = xvasprintf(fmt, ap);
+	va_end(ap);
+	dprintf(STDERR_FILENO, "%s %s\n", time_format(now_real_ns(), now), text);
+}
+
+static json *event_json(const struct container *c, const char *action)
+{
+	json *o = json_new_object(), *attributes = json_new_object();
+	char now[TIME_TEXT_MAX];
+
+	json_put_str(attributes, "image", c->rec->image);
+	json_put_str(attributes, "name", c->rec->name);
+	if (streq(action, "die"))
+		json_put_int(attributes, "exitCode", c->rec->exit_code);
+	json_put_str(o, "type", "event");
+	json_put_str(o, "time", time_format(now_real_ns(), now));
+	json_put_str(o, "action", action);
+	json_put_str(o, "service", c->rec->service);
+	json_put_str(o, "name", c->rec->name);
+	json_put_str(o, "id", c->rec->id);
+	json_put_str(o, "status", container_status_name(c->rec->status));
+	json_put_int(o, "exit_code", c->rec->exit_code);
+	json_put(o, "attributes", attributes);
+	return o;
+}
+
+void supervisor_event(struct supervisor *sv, const struct container *c, const char *action)
+{
+	_cleanup_(free_p) char *text = streq(action, "health_status")
+					       ? xasprintf("health_status: %s",
+							   health_status_name(c->rec->health))
+					       : xstrdup(action);
+
+	/* From the end: a subscriber that is dropped for not reading leaves the array. */
+	for (size_t i = sv->n_subscribers; i-- > 0;)
+		control_reply(sv->subscribers[i], event_json(c, text), NULL, 0);
+}
+
+static void subscribe(struct supervisor *sv, struct control_conn *conn)
+{
+	sv->subscribers = xreallocarray(sv->subscribers, sv->n_subscribers + 1,
+					sizeof(*sv->subscribers));
+	sv->subscribers[sv->n_subscribers++] = conn;
+}
+
+static void unsubscribe(struct supervisor *sv, const struct control_conn *conn)
+{
+	for (size_t i = 0; i < sv->n_subscribers; i++)
+		if (sv->subscribers[i] == conn)
+			sv->subscribers[i--] = sv->subscribers[--sv->n_subscribers];
+}
+
+/* ---- requests ---------------------------------------------------------------------------------
+ */
+static void pong(struct control_conn *conn)
+{
+	json *o = json_new_object();
+
+	json_put_str(o, "type", "pong");
+	json_put_int(o, "pid", getpid());
+	json_put_int(o, "v", CONTROL_VERSION);
+	control_reply(conn, o, NULL, 0);
+}
+
+static void refuse(struct control_conn *conn, const char *why)
+{
+	json *o = json_new_object();
+	struct err e = ERR_INIT;
+
+	err_set(&e, EPROTO, "%s", why);
+	json_put_str(o, "type", "end");
+	json_put(o, "error", control_err_to_json(&e));
+	control_reply(conn, o, NULL, 0);
+}
+
+static void on_message(struct control_conn *conn, json *message, int *fds, size_t n_fds, void *data)
+{
+	struct supervisor *sv = data;
+	const char *op = json_get_str(message, "op");
+
+	source_clear(&sv->idle);
+	if (json_get_int(message, "v", 0) != CONTROL_VERSION || !op) {
+		refuse(conn, "this supervisor was started by another version of comp");
+	} else if (streq(op, "exec")) {
+		session_request(sv, conn, message, fds, n_fds);
+		return; /* it closed the descriptors */
+	} else if (streq(op, "apply")) {
+		apply_request(sv, conn, message);
+	} else if (streq(op, "cancel")) {
+		apply_cancel(sv, conn);
+	} else if (streq(op, "events")) {
+		subscribe(sv, conn);
+	} else if (streq(op, "ping")) {
+		pong(conn);
+	} else {
+		refuse(conn, "unknown request");
+	}
+	for (size_t i = 0; i < n_fds; i++)
+		fd_close(fds[i]);
+}
+
+static void on_closed(struct control_conn *conn, void *data)
+{
+	struct supervisor *sv = data;
+
+	unsubscribe(sv, conn);
+	apply_conn_closed(sv, conn);
+	session_conn_closed(sv, conn);
+	if (sv->leaving)
+		loop_quit(sv->loop, 0);
+	else
+		supervisor_check_idle(sv);
+}
+
+/* ---- leaving
+ * ------------------------------------------------------------------------------------- */
+static bool is_needed(const struct supervisor *sv)
+{
+	if (sv->applies || sv->sessions || control_server_connections(sv->server) > 0)
+		return true;
+	MAP_FOREACH (entry, &sv->containers)
+		if (container_is_active(entry->value))
+			return true;
+	return false;
+}
+
+static void on_idle(struct source *s, void *data)
+{
+	struct supervisor *sv = data;
+
+	if (is_needed(sv))
+		return;
+	sv->leaving = true;
+	loop_quit(sv->loop, 0);
+}
+
+void supervisor_check_idle(struct supervisor *sv)
+{
+	if (sv->leaving || !sv->server)
+		return;
+	/* Always by timer: the connection that just closed is still counted. */
+	if (!sv->idle)
+		sv->idle = loop_add_timer(sv->loop, LINGER, on_idle, sv);
+	else
+		source_set_timer(sv->idle, LINGER);
+}
+
+static bool owns_networks(const struct supervisor *sv)
+{
+	MAP_FOREACH (entry, &sv->networks) {
+		const struct network *n = entry->value;
+
+		if (streq_null(n->config->project, sv->project))
+			return true;
+	}
+	return networks_any_of_project(sv);
+}
+
+bool supervisor_sweep(struct supervisor *sv)
+{
+	_cleanup_(free_p) char *project_dir = dirs_project(sv->dirs, sv->project);
+	_cleanup_(free_p) char *networks = dirs_networks(sv->dirs);
+	_cleanup_(free_p) char *projects = dirs_projects(sv->dirs);
+	_cleanup_(free_p) char *lock = path_join(networks, ".lock");
+
+	if (map_len(&sv->containers) || sv->sessions || owns_networks(sv))
+		return false;
+	sv->leaving = true;
+	(void)nethelper_stop(sv->nethelper, NULL); /* killed at the worst */
+	sv->nethelper = NULL;
+	(void)rm_rf(AT_FDCWD, project_dir, NULL); /* swept again by the next supervisor */
+	(void)rm_rf(AT_FDCWD, sv->run_dir, NULL);
+	if (rmdir(projects) == 0) { /* no project left: nor is a lock needed */
+		(void)unlink(lock);
+		(void)rmdir(networks); /* another root's owner may have networks: stays */
+	}
+	return true;
+}
+
+/* ---- start
+ * ----------------------------------------------------------------------------------------- */
+static int open_resources(struct supervisor *sv, struct err *e)
+{
+	_cleanup_(free_p) char *pins = path_join(sv->run_dir, "netns");
+	_cleanup_(free_p) char *monitor = spawn_helper_path("comp-monitor");
+	int r;
+
+	sv->run_fd = open(sv->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	sv->comp_fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	if (sv->run_fd < 0 || sv->comp_fd < 0)
+		return err_errno(e, errno, "open %s",
+				 sv->run_fd < 0 ? sv->run_dir : "/proc/self/exe");
+	sv->monitor_fd = open(monitor, O_PATH | O_CLOEXEC);
+	if (sv->monitor_fd < 0)
+		return err_errno(e, errno, "open %s", monitor);
+	r = mkdir_p(AT_FDCWD, pins, 0700, e);
+	if (r == 0)
+		r = netlink_open(&sv->nl, e);
+	if (r == 0)
+		r = cgroup_host_new(sv->dirs->cgroup, &sv->cgroups, e);
+	if (r == 0)
+		r = launch_init_layer(sv->dirs->root, &sv->init_layer, e);
+	if (r == 0)
+		r = loop_new(&sv->loop, e);
+	sv->seccomp = seccomp_cache_new();
+	(void)resolv_read_host(&sv->host_resolv, NULL); /* none: local names still resolve */
+	return r;
+}
+
+static int serve(struct supervisor *sv, struct err *e)
+{
+	_cleanup_(free_p) char *path = socket_path(sv->dirs, sv->project);
+	struct control_handler h = { .message = on_message, .closed = on_closed, .data = sv };
+
+	return control_listen(sv->loop, path, &h, &sv->server, e);
+}
+
+static void free_containers(struct supervisor *sv)
+{
+	MAP_FOREACH (entry, &sv->containers)
+		container_free(entry->value);
+	map_done(&sv->containers);
+}
+
+static void supervisor_done(struct supervisor *sv)
+{
+	apply_free_all(sv);
+	control_server_free(sv->server);
+	free_containers(sv);
+	if (sv->nethelper && sv->leaving)
+		(void)nethelper_stop(sv->nethelper, NULL); /* nothing runs that needs it */
+	else
+		nethelper_free(sv->nethelper);
+	map_done(&sv->networks);
+	source_free(sv->firewall_source);
+	fd_close(sv->firewall_watch);
+	source_free(sv->idle);
+	netlink_free(sv->nl);
+	cgroup_host_free(sv->cgroups);
+	seccomp_cache_free(sv->seccomp);
+	resolv_done(&sv->host_resolv);
+	loop_free(sv->loop);
+	json_unref(sv->model);
+	free(sv->subscribers);
+	free(sv->init_layer);
+	fd_close(sv->run_fd);
+	fd_close(sv->comp_fd);
+	fd_close(sv->monitor_fd);
+	free(sv->project);
+	free(sv->run_dir);
+	fd_close(sv->lock_fd); /* last: now the next one may come */
+}
+
+static void tell_ready(int fd, const struct err *e)
+{
+	if (fd < 0)
+		return;
+	if (e->code)
+		(void)fd_write_all(fd, e, sizeof(*e)); /* the starter gave up: nobody to tell */
+	else
+		(void)fd_write_all(fd, "", 1);
+	fd_close(fd);
+}
+
+static int take_project(struct supervisor *sv, struct err *e)
+{
+	_cleanup_(free_p) char *lock = path_join(sv->run_dir, MONITOR_LOCK_NAME);
+	int r = mkdir_p(AT_FDCWD, sv->run_dir, 0700, e);
+
+	if (r < 0)
+		return r;
+	sv->lock_fd = lock_take(lock, false, NULL, e);
+	return sv->lock_fd < 0 ? sv->lock_fd : 0;
+}
+
+int supervisor_main(const struct dirs *d, const char *project, int ready_fd)
+{
+	struct supervisor sv = { .dirs = d,
+				 .project = xstrdup(project),
+				 .run_dir = dirs_project_run(d, project),
+				 .run_fd = -EBADF,
+				 .lock_fd = -EBADF,
+				 .comp_fd = -EBADF,
+				 .monitor_fd = -EBADF,
+				 .firewall_watch = -EBADF,
+				 .networks = MAP_INIT_FREE(network_free) };
+	struct err e = ERR_INIT;
+	int r;
+
+	(void)prctl(PR_SET_DUMPABLE, 0);        /* CVE-2016-9962; cannot fail */
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1); /* for containers whose monitor is killed */
+	(void)signal(SIGHUP, SIG_IGN);
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN);
+	umask(077);
+	if (chdir("/") < 0)
+		return 1;
+	r = take_project(&sv, &e);
+	if (r == -EWOULDBLOCK) {
+		e = ERR_INIT; /* there is one, which is all that was wanted */
+		tell_ready(ready_fd, &e);
+		supervisor_done(&sv);
+		return 0;
+	}
+	if (r == 0)
+		r = open_resources(&sv, &e);
+	if (r == 0)
+		r = adopt_project(&sv, &e);
+	if (r == 0)
+		r = serve(&sv, &e);
+	tell_ready(ready_fd, &e);
+	if (r == 0) {
+		supervisor_check_idle(&sv);
+		r = loop_run(sv.loop, &e);
+	}
+	if (r < 0)
+		supervisor_log(&sv, "%s", e.msg);
+	supervisor_done(&sv);
+	return r < 0;
+}

@@ -11,13 +11,15 @@
  *	  AAAA where there is only IPv4, get an empty answer (NODATA) and never
  *	  NXDOMAIN, which would make a client give up on the A record as well;
  *	- reverse names of addresses on those networks: NAME.NETWORK.
- * TTL is 600 s, as Docker's.  Search domains are the client's business: names
- * are taken as asked.
+ * TTL is 600 s, as Docker's.  Search domains are the client's business (it is
+ * told them in resolv.conf): names are taken as asked, so nothing here can hide
+ * a real db.example.com behind a service called db.
  *
  * The rest is forwarded from this process's netns: a fresh connected UDP socket
  * with a random id for each query (or TCP when the client came by TCP), the next
- * upstream after 2 s, three attempts at most, then SERVFAIL.  An upstream that did not answer is
- * tried last for 30 s.  An endpoint that is internal_only gets NXDOMAIN at once
+ * upstream after 2 s or a failure, three attempts at most, then SERVFAIL to a
+ * datagram or the end of a connection.  An upstream that did not answer is tried
+ * last for 30 s.  An endpoint that is internal_only gets NXDOMAIN at once
  * (CVE-2024-29018): SERVFAIL and REFUSED would be as true, but musl waits five
  * seconds on either.
  *
@@ -77,8 +79,9 @@ int dns_names_set(struct dns_server *s, const char *key, const char *canonical,
 		  const struct dns_name_config *nets, size_t n, struct err *e);
 bool dns_names_remove(struct dns_server *s, const char *key);
 
-/* Where the rest goes: IPv4 or IPv6 addresses, optionally "ADDRESS#PORT";
- * IPv6 with %zone.  The first eight count.  Refuses bad ones (-EINVAL). */
+/* Where the rest goes: IPv4 or IPv6 addresses, optionally "ADDRESS#PORT"; an
+ * IPv6 zone is an interface number (fe80::1%2).  The first eight count.  Refuses
+ * bad ones (-EINVAL). */
 int dns_upstreams_set(struct dns_server *s, char *const *upstreams, struct err *e);
 
 /* Keys, for telling a supervisor what is held; caller frees with strv_free(). */

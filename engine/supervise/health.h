@@ -12,7 +12,7 @@
  *	unhealthy  success                                   healthy
  *	any        run ends, a new one starts                starting
  *
- * Until the first success of a run probes come fast: 100 ms after the start,
+ * While the status is starting, probes come fast: 100 ms after the start,
  * then with pauses that double up to `start_interval` (5 s unless set; never
  * more than `interval`), so that what depends on this container need not wait
  * a whole interval for a service that was ready long ago.  A fast probe that

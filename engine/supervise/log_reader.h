@@ -66,9 +66,15 @@ int log_reader_next(struct log_reader *r, struct log_record *rec, struct err *e)
  * -EAGAIN.  Level-triggered; the reader empties it itself.  Else -EBADF. */
 int log_reader_fd(const struct log_reader *r);
 
-/* Several logs as one, oldest record first by `order`.  Each log keeps its own
- * order; equal keys come in the order in which the readers were added.  A record
- * that was in one log before another log's was read is never given after it. */
+/* For log_merge: as log_reader_open(), watching with the caller's inotify
+ * descriptor; *wd is the watch. */
+int log_reader_open_shared(int dirfd, const struct log_reader_opts *o, int inotify_fd, int *wd,
+			   struct log_reader **out, struct err *e);
+
+/* Several logs as one, oldest record first by `order`; equal keys come in the
+ * order in which the logs were added, and each log keeps its own order.  Exact
+ * for what was written before; records that are written while we follow come
+ * as they are found, sorted among those found together. */
 struct log_merge;
 
 struct log_merge *log_merge_new(bool follow);

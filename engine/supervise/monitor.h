@@ -55,7 +55,7 @@
 #define MONITOR_EXIT_TEMP_NAME ".exit.json.tmp" /* the room set aside */
 
 /* Descriptors of comp-monitor.  Fixed, so that a supervisor can fetch them with
- * pidfd_getfd(2); an unused one is closed. */
+ * pidfd_getfd(2); an unused one is /dev/null. */
 enum monitor_fd {
 	MONITOR_FD_STDOUT = 3,     /* reading end; with a terminal: its master, once received */
 	MONITOR_FD_STDERR,         /* reading end */

@@ -17,7 +17,7 @@ int units_bytes(const char *text, int64_t *bytes, struct err *e);
 /* "1h5m30s20ms", "1.5h", also d and w: nanoseconds. */
 int units_duration(const char *text, int64_t *ns, struct err *e);
 /* Canonical text, as Go prints it: "1m30s", "500ms", "0s". Returns @buf. */
-#define DURATION_TEXT_MAX 32
+#define DURATION_TEXT_MAX 64
 char *units_duration_text(int64_t ns, char buf[DURATION_TEXT_MAX]);
 /* File mode: octal with or without 0 / 0o in front, at most 07777. */
 int units_mode(const char *text, uint32_t *mode, struct err *e);
@@ -64,13 +64,15 @@ struct device_spec {
 /* host[:container[:permissions]]; a CDI name ("vendor.com/class=dev") is source and target. */
 int units_device(struct arena *a, const char *text, struct device_spec *out, struct err *e);
 
-/* "host=ip" or "host:ip"; brackets around the address are dropped. */
-int units_extra_host(struct arena *a, const char *text, const char **host, const char **ip,
+/* "host=ip" or "host:ip", several addresses with commas; brackets around an
+ * address are dropped.  *ips: NULL-terminated, in @a. */
+int units_extra_host(struct arena *a, const char *text, const char **host, const char ***ips,
 		     struct err *e);
 
-/* Split `command: string` into words: quotes and backslash as a shell has them,
- * no expansion, nothing else special but that an unquoted ; & | < > or newline
- * … ends the command as Docker Compose's splitter does.  NULL-terminated, in @a. */
+/* Split `command: string` into words as Docker Compose does: quotes and
+ * backslash as a shell has them (and \t, \n), nothing is expanded, `…` and $(…)
+ * stay as they are, and the first ; & | < or > outside quotes ends the command.
+ * NULL-terminated, in @a. */
 int units_words(struct arena *a, const char *text, char ***argv, struct err *e);
 
 #endif

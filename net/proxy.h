@@ -27,7 +27,8 @@
 
 struct proxy;
 
-/* Reads RLIMIT_NOFILE: raise it before. */
+/* Reads RLIMIT_NOFILE: raise it before.  SIGPIPE must be ignored by the process:
+ * splice(2) has no MSG_NOSIGNAL. */
 struct proxy *proxy_new(struct loop *l);
 void proxy_free(struct proxy *p);
 

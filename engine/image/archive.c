@@ -1,0 +1,626 @@
+/* engine/image/archive.c: `docker save` files, OCI layouts, and bare root file
+ * systems.
+ *
+ * The helper lists the archive first (extractor.h); where it is a plain file the
+ * layers are then read in place, otherwise from spooled copies, so the order of
+ * entries does not matter and nothing is unpacked before the config has said
+ * what it must be.  The two formats differ only in how they lead to a config
+ * and a list of layers; add_image() is common.
+ *
+ * Trust: names of blobs are digests and are compared with the content; the
+ * config lists the diff ids, and the layers are compared with those; the image's
+ * id is the digest of the config we read.
+ */
+#include "engine/image/archive.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/map.h"
+#include "base/path.h"
+#include "base/strv.h"
+#include "engine/image/change.h"
+#include "engine/image/extractor.h"
+#include "engine/image/manifest.h"
+#include "engine/image/ref.h"
+#include "engine/image/stage.h"
+
+#define MAX_LINKS 8 /* followed inside an archive */
+#define MAX_DEPTH 4 /* of indexes in indexes */
+
+struct member {
+	char *link; /* another member's name, clean; NULL: a file */
+	int number; /* of its spooled file, -1: in the archive at @offset */
+	uint64_t offset, size;
+};
+
+struct archive_file {
+	struct stage *stage;
+	struct load_result *result;
+	int fd;		   /* borrowed */
+	bool is_dir;	   /* @fd is a directory with an OCI layout */
+	struct map members; /* clean name → struct member */
+};
+
+static void member_free(struct member *m)
+{
+	if (m)
+		free(m->link);
+	free(m);
+}
+
+void load_result_done(struct load_result *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		free(r->images[i].id);
+		strv_free(r->images[i].refs);
+	}
+	free(r->images);
+	strv_free(r->moved);
+	*r = (struct load_result){ 0 };
+}
+
+static void add_result(struct load_result *r, const char *id, char *const *refs)
+{
+	r->images = xreallocarray(r->images, r->n + 1, sizeof(*r->images));
+	r->images[r->n++] = (struct loaded_image){ .id = xstrdup(id), .refs = strv_copy(refs) };
+}
+
+/* ---- members of an archive ------------------------------------------------------------ */
+
+/* "./a/../b" → "b", always relative. */
+static char *clean_name(const char *dir, const char *name)
+{
+	_cleanup_(free_p) char *base = path_absolute("/", dir);
+	_cleanup_(free_p) char *full = path_absolute(base, name);
+
+	return xstrdup(full + 1);
+}
+
+static int on_entry(void *data, const struct archive_entry_info *i, struct err *e)
+{
+	struct archive_file *a = data;
+	_cleanup_(free_p) char *name = clean_name("/", i->name);
+	_cleanup_(free_p) char *dir = path_dir(name);
+	struct member *m;
+
+	/* Later entries replace earlier ones, as when a tar is unpacked; but what
+	 * the archive consists of is said once. */
+	if (map_has(&a->members, name) &&
+	    (streq(name, "manifest.json") || streq(name, "index.json")))
+		return err_set(e, EBADMSG, "there are two files %s", name);
+	m = new0(struct member);
+	if (i->link)
+		m->link = clean_name(i->hardlink ? "/" : dir, i->link);
+	m->number = i->number;
+	m->offset = i->offset;
+	m->size = i->size;
+	map_put(&a->members, name, m);
+	return 0;
+}
+
+static const struct member *find_member(const struct archive_file *a, const char *name)
+{
+	_cleanup_(free_p) char *clean = clean_name("/", name);
+	const struct member *m = map_get(&a->members, clean);
+
+	for (int i = 0; m && m->link; i++)
+		m = i < MAX_LINKS ? map_get(&a->members, m->link) : NULL;
+	return m;
+}
+
+static int open_in_dir(const struct archive_file *a, const char *name, struct layer_source *out,
+		       struct err *e)
+{
+	int fd = fd_open_in_root(a->fd, name, O_RDONLY | O_NONBLOCK, 0, e);
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		fd_close(fd);
+		return err_set(e, EBADMSG, "%.200s is not a file", name);
+	}
+	*out = (struct layer_source){ .fd = fd, .size = (uint64_t)st.st_size };
+	return fd;
+}
+
+/* Where the bytes of @name are.  Returns a descriptor the caller closes. */
+static int open_member(const struct archive_file *a, const char *name, struct layer_source *out,
+		       struct err *e)
+{
+	const struct member *m;
+	char file[16];
+	int fd;
+
+	if (a->is_dir)
+		return open_in_dir(a, name, out, e);
+	m = find_member(a, name);
+	if (!m)
+		return err_set(e, ENOENT, "%.200s is missing", name);
+	*out = (struct layer_source){ .size = m->size };
+	if (m->number < 0) {
+		out->offset = m->offset;
+		fd = fcntl(a->fd, F_DUPFD_CLOEXEC, 3);
+	} else {
+		snprintf(file, sizeof(file), "%d", m->number);
+		fd = openat(stage_dirfd(a->stage), file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	}
+	if (fd < 0)
+		return err_errno(e, errno, "open %.200s", name);
+	return out->fd = fd;
+}
+
+/* A whole document; -ENOENT when there is none of that name. */
+static int read_member(const struct archive_file *a, const char *name, struct buf *out,
+		       struct err *e)
+{
+	_cleanup_(fd_closep) int fd = -EBADF;
+	struct layer_source src;
+
+	fd = open_member(a, name, &src, e);
+	if (fd < 0)
+		return fd;
+	if (src.size > CONFIG_MAX_SIZE)
+		return err_set(e, EFBIG, "%.200s is larger than %u bytes", name, CONFIG_MAX_SIZE);
+	buf_reserve(out, src.size + 1);
+	while (out->len < src.size) {
+		ssize_t n = pread(fd, out->data + out->len, src.size - out->len,
+				  (off_t)(src.offset + out->len));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return err_set(e, EBADMSG, "%.200s ends too early", name);
+		out->len += (size_t)n;
+	}
+	return 0;
+}
+
+static char *blob_name(const char *digest)
+{
+	return xasprintf("blobs/sha256/%s", digest_hex(digest));
+}
+
+static int read_blob(const struct archive_file *a, const struct descriptor *d, struct buf *out,
+		     struct err *e)
+{
+	_cleanup_(free_p) char *name = blob_name(d->digest);
+	char digest[DIGEST_MAX];
+	int r = read_member(a, name, out, e);
+
+	if (r < 0)
+		return r;
+	if (out->len != d->size)
+		return err_set(e, EBADMSG, "%s has %zu bytes, and should have %ju", d->digest,
+			       out->len, (uintmax_t)d->size);
+	digest_of(out->data, out->len, digest);
+	if (!streq(digest, d->digest))
+		return err_set(e, EBADMSG, "the content of %s is %s", d->digest, digest);
+	return 0;
+}
+
+/* ---- one image ------------------------------------------------------------------------ */
+
+struct image_parts {
+	struct buf config, manifest;
+	char **layers;	/* names of members, lowest first */
+	char **digests; /* of those, "" where not known */
+	uint64_t *sizes; /* NULL: not known */
+	char **refs;	/* canonical */
+};
+
+static void image_parts_done(struct image_parts *p)
+{
+	buf_done(&p->config);
+	buf_done(&p->manifest);
+	strv_free(p->layers);
+	strv_free(p->digests);
+	strv_free(p->refs);
+	free(p->sizes);
+}
+
+static int add_layer(struct archive_file *a, const struct image_parts *p, size_t i, size_t n,
+		     const char *diff_id, struct err *e)
+{
+	_cleanup_(fd_closep) int fd = -EBADF;
+	_cleanup_(free_p) char *what = xasprintf("layer %zu of %zu", i + 1, n);
+	struct layer_source src;
+	struct layer_info info;
+
+	/* Known by its content already: an archive may then even leave it out. */
+	if (stage_has_layer(a->stage, diff_id))
+		return 0;
+	fd = open_member(a, p->layers[i], &src, e);
+	if (fd < 0)
+		return err_wrap(e, fd, "%s", what);
+	if (p->sizes && src.size != p->sizes[i])
+		return err_set(e, EBADMSG, "%s has %ju bytes, and should have %ju", what,
+			       (uintmax_t)src.size, (uintmax_t)p->sizes[i]);
+	src.digest = *p->digests[i] ? p->digests[i] : NULL;
+	src.diff_id = diff_id;
+	src.what = what;
+	return stage_layer(a->stage, &src, &info, e);
+}
+
+static int add_layers(struct archive_file *a, const struct image_parts *p, struct err *e)
+{
+	struct image_config config;
+	size_t n = strv_len(p->layers);
+	int r = image_config_parse(buf_str(&p->config), p->config.len, &config, e);
+
+	if (r < 0)
+		return r;
+	if (strv_len(config.diff_ids) != n)
+		r = err_set(e, EBADMSG, "%zu layers, but the config lists %zu", n,
+			    strv_len(config.diff_ids));
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = add_layer(a, p, i, n, config.diff_ids[i], e);
+	image_config_done(&config);
+	return r;
+}
+
+static int add_image(struct archive_file *a, const struct image_parts *p, struct err *e)
+{
+	struct staged_image img = { .config = buf_str(&p->config),
+				    .n_config = p->config.len,
+				    .manifest = p->manifest.data,
+				    .n_manifest = p->manifest.len,
+				    .refs = p->refs };
+	char id[DIGEST_MAX];
+	int r = add_layers(a, p, e);
+
+	if (r == 0)
+		r = stage_image(a->stage, &img, id, e);
+	if (r == 0)
+		add_result(a->result, id, p->refs);
+	return r;
+}
+
+static int add_ref(char ***refs, const char *text, struct err *e)
+{
+	struct image_ref ref;
+	int r = ref_parse(text, &ref, e);
+
+	if (r < 0)
+		return r;
+	strv_add_take(refs, ref_canonical(&ref));
+	ref_done(&ref);
+	return 0;
+}
+
+/* ---- docker save ---------------------------------------------------------------------- */
+
+/* The digest a path claims: ".../<64 hex>", "<64 hex>.json" or "<64 hex>.tar";
+ * for a layer the latter two name a diff id, which is checked anyway.  NULL: none. */
+static char *digest_in_path(const char *path, const char *suffix)
+{
+	_cleanup_(free_p) char *base = path_base(path);
+
+	if (*suffix && has_suffix(base, suffix))
+		base[strlen(base) - strlen(suffix)] = '\0';
+	else if (!strstr(path, "blobs/sha256/"))
+		return NULL;
+	return digest_hex_is_valid(base) ? xasprintf("sha256:%s", base) : NULL;
+}
+
+static int add_saved(struct archive_file *a, const struct saved_image *s, struct err *e)
+{
+	_cleanup_(image_parts_done) struct image_parts p = { 0 };
+	_cleanup_(free_p) char *want = digest_in_path(s->config, ".json");
+	char digest[DIGEST_MAX];
+	int r = read_member(a, s->config, &p.config, e);
+
+	if (r < 0)
+		return err_wrap(e, r, "config");
+	digest_of(buf_str(&p.config), p.config.len, digest);
+	if (want && !streq(want, digest))
+		return err_set(e, EBADMSG, "the content of %.200s is %s", s->config, digest);
+	for (char **t = s->tags; r == 0 && t && *t; t++)
+		r = add_ref(&p.refs, *t, e);
+	p.layers = strv_copy(s->layers);
+	STRV_FOREACH(l, s->layers)
+		strv_add_take(&p.digests, digest_in_path(*l, "") ?: xstrdup(""));
+	return r < 0 ? r : add_image(a, &p, e);
+}
+
+static int load_saved(struct archive_file *a, const struct buf *text, struct err *e)
+{
+	struct saved_images list;
+	int r = saved_images_parse(buf_str(text), text->len, &list, e);
+
+	for (size_t i = 0; r == 0 && i < list.n; i++) {
+		r = add_saved(a, &list.items[i], e);
+		if (r < 0)
+			r = err_wrap(e, r, "image %.200s",
+				     list.items[i].tags && *list.items[i].tags ?
+					     *list.items[i].tags :
+					     list.items[i].config);
+	}
+	saved_images_done(&list);
+	return r;
+}
+
+/* ---- OCI layout ------------------------------------------------------------------------ */
+
+/* Names for the image behind @d.  A ref.name may be a bare tag, which names
+ * nothing without a repository. */
+static int layout_refs(const struct descriptor *d, char ***refs, struct err *e)
+{
+	const char *name = d->name;
+	struct image_ref ref;
+	int r;
+
+	if (!name && d->ref_name && strpbrk(d->ref_name, ":/"))
+		name = d->ref_name;
+	if (!name)
+		return 0;
+	r = ref_parse(name, &ref, e);
+	if (r < 0)
+		return r;
+	strv_add_take(refs, ref_canonical(&ref));
+	/* The digest belongs to the repository it came with, no other. */
+	if (!ref.digest) {
+		ref.digest = xstrdup(d->digest);
+		strv_add_take(refs, ref_canonical(&ref));
+	}
+	ref_done(&ref);
+	return 0;
+}
+
+static int load_manifest(struct archive_file *a, const struct descriptor *d, char *const *refs,
+			 struct err *e)
+{
+	_cleanup_(image_parts_done) struct image_parts p = { 0 };
+	_cleanup_(manifest_done) struct manifest m = { 0 };
+	int r = read_blob(a, d, &p.manifest, e);
+
+	if (r == 0)
+		r = manifest_parse(buf_str(&p.manifest), p.manifest.len, d->media_type, &m, e);
+	if (r == 0)
+		r = read_blob(a, &m.config, &p.config, e);
+	if (r < 0)
+		return r;
+	p.refs = strv_copy(refs);
+	p.sizes = xcalloc(m.n_layers + 1, sizeof(*p.sizes));
+	for (size_t i = 0; i < m.n_layers; i++) {
+		strv_add_take(&p.layers, blob_name(m.layers[i].digest));
+		strv_add(&p.digests, m.layers[i].digest);
+		p.sizes[i] = m.layers[i].size;
+	}
+	return add_image(a, &p, e);
+}
+
+static int no_platform(const struct image_index *x, struct err *e)
+{
+	_cleanup_(buf_done) struct buf have = BUF_INIT;
+	const char *architecture, *variant;
+
+	platform_of_host(&architecture, &variant);
+	for (size_t i = 0; i < x->n && have.len < 300; i++)
+		if (x->items[i].architecture && !x->items[i].attestation)
+			buf_printf(&have, "%slinux/%.32s", have.len ? ", " : "",
+				   x->items[i].architecture);
+	return err_set(e, ENOENT, "no image for linux/%s (there are: %s)", architecture,
+		       have.len ? buf_str(&have) : "none");
+}
+
+static int load_descriptor(struct archive_file *a, const struct descriptor *d, char *const *refs,
+			   int depth, struct err *e);
+
+static int load_index(struct archive_file *a, const struct descriptor *d, char *const *refs,
+		      int depth, struct err *e)
+{
+	_cleanup_(image_index_done) struct image_index x = { 0 };
+	_cleanup_(buf_done) struct buf text = BUF_INIT;
+	const struct descriptor *best = NULL;
+	int r;
+
+	if (depth >= MAX_DEPTH)
+		return err_set(e, EBADMSG, "indexes are nested too deeply");
+	r = read_blob(a, d, &text, e);
+	if (r == 0)
+		r = image_index_parse(buf_str(&text), text.len, d->media_type, &x, e);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < x.n; i++)
+		if (!x.items[i].attestation && platform_match(&x.items[i]) > 0 &&
+		    (!best || platform_match(&x.items[i]) > platform_match(best)))
+			best = &x.items[i];
+	return best ? load_descriptor(a, best, refs, depth + 1, e) : no_platform(&x, e);
+}
+
+static int load_descriptor(struct archive_file *a, const struct descriptor *d, char *const *refs,
+			   int depth, struct err *e)
+{
+	switch (media_kind(d->media_type)) {
+	case MEDIA_INDEX:
+		return load_index(a, d, refs, depth, e);
+	case MEDIA_MANIFEST:
+		return load_manifest(a, d, refs, e);
+	default:
+		return err_set(e, EBADMSG, "%s is neither a manifest nor an index: %.100s",
+			       d->digest, d->media_type);
+	}
+}
+
+/* Is there a better one of the same name for this machine? */
+static bool is_outdone(const struct image_index *x, const struct descriptor *d)
+{
+	for (size_t i = 0; i < x->n; i++) {
+		const struct descriptor *other = &x->items[i];
+
+		if (other != d && !other->attestation && d->architecture && other->architecture &&
+		    streq_null(other->name, d->name) && streq_null(other->ref_name, d->ref_name) &&
+		    platform_match(other) > platform_match(d))
+			return true;
+	}
+	return false;
+}
+
+static int load_layout(struct archive_file *a, const struct buf *text, struct err *e)
+{
+	_cleanup_(image_index_done) struct image_index x = { 0 };
+	int r = image_index_parse(buf_str(text), text->len, NULL, &x, e);
+
+	for (size_t i = 0; r == 0 && i < x.n; i++) {
+		const struct descriptor *d = &x.items[i];
+		_cleanup_(strv_freep) char **refs = NULL;
+
+		if (d->attestation || is_outdone(&x, d))
+			continue;
+		r = layout_refs(d, &refs, e);
+		if (r == 0)
+			r = load_descriptor(a, d, refs, 0, e);
+		if (r < 0)
+			return err_wrap(e, r, "image %.200s", refs ? refs[0] : d->digest);
+	}
+	if (r == 0 && a->result->n == 0)
+		r = err_set(e, EBADMSG, "the archive holds no image");
+	return r;
+}
+
+/* ---- load -------------------------------------------------------------------------------- */
+
+static int load_documents(struct archive_file *a, struct err *e)
+{
+	_cleanup_(buf_done) struct buf text = BUF_INIT;
+	int r = a->is_dir ? -ENOENT : read_member(a, "manifest.json", &text, e);
+
+	/* `docker save` since 25 writes both; manifest.json has the full names. */
+	if (r == 0)
+		return load_saved(a, &text, e);
+	if (r == -ENOENT)
+		r = read_member(a, "index.json", &text, e);
+	if (r == 0)
+		return load_layout(a, &text, e);
+	if (r == -ENOENT && find_member(a, "repositories"))
+		return err_set(e, EBADMSG, "the archive was written by Docker before 1.10, and has "
+					   "no manifest.json");
+	if (r == -ENOENT)
+		r = err_set(e, EBADMSG, "not an archive of images: neither manifest.json nor "
+					"index.json is in it");
+	return r;
+}
+
+static int load(struct archive_file *a, struct err *e)
+{
+	int r = 0;
+
+	if (!a->is_dir)
+		r = extractor_list(a->fd, stage_dirfd(a->stage), on_entry, a, e);
+	if (r == 0)
+		r = load_documents(a, e);
+	if (r == 0)
+		r = stage_commit(a->stage, &a->result->moved, e);
+	return r;
+}
+
+int archive_load(struct store *s, int fd, struct load_result *out, struct err *e)
+{
+	struct archive_file a = { .fd = fd, .result = out };
+	_cleanup_(stage_freep) struct stage *stage = NULL;
+	struct stat st;
+	int r;
+
+	*out = (struct load_result){ 0 };
+	if (fstat(fd, &st) < 0)
+		return err_errno(e, errno, "stat the archive");
+	a.is_dir = S_ISDIR(st.st_mode);
+	r = stage_begin(s, &stage, e);
+	if (r < 0)
+		return r;
+	a.stage = stage;
+	a.members = MAP_INIT_FREE(member_free);
+	r = load(&a, e);
+	map_done(&a.members);
+	if (r < 0)
+		load_result_done(out);
+	return r;
+}
+
+/* ---- import ------------------------------------------------------------------------------ */
+
+static json *import_history(uint64_t now, const char *message)
+{
+	json *list = json_new_array(), *entry = json_new_object();
+	char time[TIME_TEXT_MAX];
+
+	json_put_str(entry, "created", time_format(now, time));
+	json_put_str(entry, "created_by", "comp image import");
+	json_put_str(entry, "comment", message);
+	json_push(list, entry);
+	return list;
+}
+
+static int import_config(struct image_config *c, char *const *changes, const char *message,
+			 struct err *e)
+{
+	const char *architecture, *variant;
+
+	platform_of_host(&architecture, &variant);
+	c->created = now_real_ns();
+	c->architecture = xstrdup(architecture);
+	c->variant = xstrdup_null(variant);
+	c->os = xstrdup("linux");
+	c->history = import_history(c->created, message);
+	for (char *const *change = changes; change && *change; change++) {
+		int r = change_apply(c, *change, e);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int import(struct stage *st, int fd, struct image_config *c, char **refs,
+		  struct load_result *out, struct err *e)
+{
+	const struct layer_source src = { .fd = fd, .size = UINT64_MAX, .what = "root file system" };
+	_cleanup_(json_unrefp) json *doc = NULL;
+	struct staged_image img = { .refs = refs };
+	struct layer_info layer;
+	char id[DIGEST_MAX];
+	int r = stage_layer(st, &src, &layer, e);
+
+	if (r == 0 && layer.n_files == 0)
+		r = err_set(e, EBADMSG, "root file system: the archive is empty");
+	if (r < 0)
+		return r;
+	strv_add(&c->diff_ids, layer.diff_id);
+	doc = image_config_to_json(c);
+	img.config = json_text(doc);
+	img.n_config = strlen(img.config);
+	r = stage_image(st, &img, id, e);
+	if (r == 0)
+		r = stage_commit(st, &out->moved, e);
+	if (r == 0)
+		add_result(out, id, refs);
+	return r;
+}
+
+int archive_import(struct store *s, int fd, const char *ref, char *const *changes,
+		   const char *message, struct load_result *out, struct err *e)
+{
+	_cleanup_(image_config_done) struct image_config config = { 0 };
+	_cleanup_(stage_freep) struct stage *st = NULL;
+	_cleanup_(strv_freep) char **refs = NULL;
+	int r = 0;
+
+	*out = (struct load_result){ 0 };
+	/* What can be wrong without reading gigabytes comes first. */
+	if (ref && strchr(ref, '@'))
+		r = err_set(e, EINVAL, "cannot import under a digest: %.200s", ref);
+	else if (ref)
+		r = add_ref(&refs, ref, e);
+	if (r == 0)
+		r = import_config(&config, changes, message, e);
+	if (r == 0)
+		r = stage_begin(s, &st, e);
+	if (r == 0)
+		r = import(st, fd, &config, refs, out, e);
+	if (r < 0)
+		load_result_done(out);
+	return r;
+}

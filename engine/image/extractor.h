@@ -1,0 +1,28 @@
+/* engine/image/extractor.h: run comp-extract and believe only what was checked. */
+#ifndef ENGINE_IMAGE_EXTRACTOR_H
+#define ENGINE_IMAGE_EXTRACTOR_H
+
+#include "engine/image/stage.h"
+
+/* What the disk below @dirfd can take: everything but a reserve of 5 %, at most
+ * 1 GiB, and but 1024 inodes. */
+void extractor_limits(int dirfd, uint64_t *max_bytes, uint64_t *max_files);
+
+/* Unpack the layer into the empty directory @dirfd and compare all digests. */
+int extractor_layer(const struct layer_source *src, int dirfd, struct layer_info *out,
+		    struct err *e);
+
+/* A file of an archive.  Borrowed texts; @link: what it is another name of. */
+struct archive_entry_info {
+	const char *name, *link;
+	bool hardlink;
+	int number;	 /* spooled as this file; -1: it is in the archive, at @offset */
+	uint64_t offset, size;
+};
+typedef int (*extractor_entry_fn)(void *data, const struct archive_entry_info *i, struct err *e);
+
+/* List the archive @fd: in place when it is a file and not compressed, else
+ * written to numbered files in @spool (a directory, empty). */
+int extractor_list(int fd, int spool, extractor_entry_fn fn, void *data, struct err *e);
+
+#endif

@@ -1,0 +1,366 @@
+/* engine/image/remove.c: taking names, images and layers away.
+ *
+ * In the reverse order of a commit: names, record, then whatever no record
+ * mentions any more, found by mark and sweep over the records (a count kept on
+ * disk could be wrong after a crash, this cannot).  Doomed layers are renamed
+ * into a temporary directory while the lock is held and deleted after it: the
+ * lock is held for milliseconds, and a reader never sees half a layer.
+ */
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include "base/fd.h"
+#include "base/map.h"
+#include "base/path.h"
+#include "base/strv.h"
+#include "engine/image/ref.h"
+#include "engine/image/store_internal.h"
+
+#define GARBAGE "garbage"
+
+void removed_done(struct removed *r)
+{
+	strv_free(r->untagged);
+	strv_free(r->deleted);
+	*r = (struct removed){ 0 };
+}
+
+void store_note_garbage(struct store *s)
+{
+	int fd = openat(s->fd, GARBAGE, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	fd_close(fd); /* without the note the space is freed later, not never */
+}
+
+bool store_has_garbage(struct store *s)
+{
+	return faccessat(s->fd, GARBAGE, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* ---- mark and sweep ---------------------------------------------------------------- */
+
+/* All hex digests that some image needs.  Any record that cannot be read ends
+ * it: what that image needs is not known. */
+static int mark(struct store *s, struct map *needed, struct err *e)
+{
+	_cleanup_(strv_freep) char **names = NULL;
+	int r = store_names(s, "images", &names, e);
+
+	for (char **n = names; r == 0 && n && *n; n++) {
+		_cleanup_(free_p) char *id = xasprintf("sha256:%s", *n);
+		struct image_record rec;
+
+		if (!digest_is_valid(id))
+			continue;
+		r = image_record_read(s, id, &rec, e);
+		if (r < 0)
+			break;
+		map_put(needed, *n, NULL);
+		if (rec.digest)
+			map_put(needed, digest_hex(rec.digest), NULL);
+		STRV_FOREACH(l, rec.layers)
+			map_put(needed, digest_hex(*l), NULL);
+		image_record_done(&rec);
+	}
+	return r;
+}
+
+/* Move what is in @dir and not needed to the directory @to. */
+static int sweep(struct store *s, const char *dir, const struct map *needed, int to,
+		 char ***gone, struct err *e)
+{
+	_cleanup_(strv_freep) char **names = NULL;
+	int r = store_names(s, dir, &names, e);
+
+	if (r < 0)
+		return r;
+	STRV_FOREACH(n, names) {
+		_cleanup_(free_p) char *path = xasprintf("%s/%s", dir, *n);
+		_cleanup_(free_p) char *hex = xstrndup(*n, DIGEST_HEX_LEN);
+
+		if (map_has(needed, hex))
+			continue;
+		if (renameat(s->fd, path, to, *n) < 0)
+			return err_errno(e, errno, "remove %s", path);
+		if (gone && digest_hex_is_valid(*n))
+			strv_addf(gone, "sha256:%s", *n);
+	}
+	return 0;
+}
+
+int store_collect(struct store *s, int *lock, char ***removed_layers, struct err *e)
+{
+	_cleanup_(map_done) struct map needed = MAP_INIT;
+	_cleanup_(fd_closep) int alone = -EBADF, tmp = -EBADF;
+	_cleanup_(free_p) char *name = NULL;
+	int r;
+
+	store_note_garbage(s);
+	alone = store_lock(s, STORE_USING, LOCK_EX | LOCK_NB, NULL);
+	if (alone < 0)
+		return 0; /* who uses them sees the note when done */
+	tmp = store_tmp_new(s, &name, e);
+	if (tmp < 0)
+		return tmp;
+	r = mark(s, &needed, e);
+	if (r == 0)
+		r = sweep(s, "layers", &needed, tmp, removed_layers, e);
+	if (r == 0)
+		r = sweep(s, "blobs/sha256", &needed, tmp, NULL, e);
+	if (r == 0)
+		(void)unlinkat(s->fd, GARBAGE, 0); /* too much a note costs a scan */
+	alone = fd_close(alone);
+	*lock = fd_close(*lock);
+	(void)rm_rf(s->fd, name, NULL); /* else the next writer's reaper */
+	return r;
+}
+
+/* ---- names ------------------------------------------------------------------------- */
+
+int store_tag(struct store *s, const char *src, const char *dst, char **old_id, struct err *e)
+{
+	_cleanup_(free_p) char *id = NULL, *path = NULL, *text = NULL, *canonical = NULL;
+	_cleanup_(ref_done) struct image_ref ref = { 0 };
+	_cleanup_(fd_closep) int lock = -EBADF;
+	struct image_record rec;
+	int r;
+
+	if (old_id)
+		*old_id = NULL;
+	r = ref_parse(dst, &ref, e);
+	if (r == 0 && ref.digest)
+		r = err_set(e, EINVAL, "refusing to create a tag with a digest reference: %s", dst);
+	if (r < 0)
+		return r;
+	lock = store_lock(s, STORE_LOCK, LOCK_EX, e);
+	if (lock < 0)
+		return lock;
+	r = store_resolve_id(s, src, &id, e);
+	if (r == 0)
+		r = image_record_read(s, id, &rec, e);
+	if (r < 0)
+		return r;
+	image_record_done(&rec);
+	canonical = ref_canonical(&ref);
+	path = ref_record_path(canonical);
+	text = ref_record_text(canonical, id);
+	if (old_id)
+		(void)ref_record_read(s, canonical, old_id, NULL); /* -ENOENT: it had none */
+	return file_write_atomic(s->fd, path, text, strlen(text), 0600, true, e);
+}
+
+static int untag(struct store *s, const char *canonical, struct removed *out, struct err *e)
+{
+	_cleanup_(free_p) char *path = ref_record_path(canonical);
+
+	if (unlinkat(s->fd, path, 0) < 0 && errno != ENOENT)
+		return err_errno(e, errno, "remove %s", canonical);
+	strv_add_take(&out->untagged, ref_shorten(canonical));
+	return 0;
+}
+
+/* Bytes of the name in a canonical reference. */
+static size_t name_length(const char *ref)
+{
+	const char *at = strchr(ref, '@');
+	const char *end = at ? at : strrchr(ref, ':');
+
+	return end ? (size_t)(end - ref) : strlen(ref);
+}
+
+static bool same_repository(const char *a, const char *b)
+{
+	return name_length(a) == name_length(b) && memcmp(a, b, name_length(a)) == 0;
+}
+
+/* Is @ref a digest of the repository of @canonical?  It goes with its last tag. */
+static bool is_digest_of(const char *ref, const char *canonical)
+{
+	return strchr(ref, '@') && same_repository(ref, canonical);
+}
+
+/* ---- removing ---------------------------------------------------------------------- */
+
+struct removal {
+	struct store *s;
+	bool force;
+	store_in_use_fn in_use;
+	void *data;
+	struct removed *out;
+	struct ref_list refs; /* all of the store */
+};
+
+static int use_of(const struct removal *rm, const char *id, struct err *e)
+{
+	return rm->in_use ? rm->in_use(rm->data, id, e) : 0;
+}
+
+static int delete_record(const struct removal *rm, const char *id, struct err *e)
+{
+	char path[80];
+
+	snprintf(path, sizeof(path), "images/%s", digest_hex(id));
+	if (unlinkat(rm->s->fd, path, 0) < 0 && errno != ENOENT)
+		return err_errno(e, errno, "remove image %s", id);
+	strv_add(&rm->out->deleted, id);
+	return 0;
+}
+
+static int busy(struct err *e, const char *what)
+{
+	if (e)
+		e->code = EBUSY;
+	return err_wrap(e, -EBUSY, "cannot remove %s", what);
+}
+
+/* All names of @id, then, unless it is in use, the image. */
+static int remove_image(const struct removal *rm, const char *id, const char *what, struct err *e)
+{
+	int used = use_of(rm, id, e), r = 0;
+
+	if (used < 0)
+		return used;
+	if (used && !rm->force)
+		return busy(e, what);
+	for (size_t i = 0; r == 0 && i < rm->refs.n; i++)
+		if (streq(rm->refs.items[i].id, id))
+			r = untag(rm->s, rm->refs.items[i].ref, rm->out, e);
+	if (r == 0 && used && !rm->out->untagged)
+		return busy(e, what); /* no name to take away, and it has to stay */
+	return r == 0 && !used ? delete_record(rm, id, e) : r;
+}
+
+static int remove_by_id(const struct removal *rm, const char *id, struct err *e)
+{
+	_cleanup_(free_p) char *repository = NULL;
+
+	for (size_t i = 0; i < rm->refs.n; i++) {
+		const struct ref_record *ref = &rm->refs.items[i];
+
+		if (!streq(ref->id, id) || strchr(ref->ref, '@'))
+			continue;
+		if (repository && !rm->force)
+			return err_set(e, EBUSY,
+				       "cannot remove %s: it has several names (must be forced)",
+				       id);
+		if (!repository)
+			repository = xstrdup(ref->ref);
+	}
+	return remove_image(rm, id, id, e);
+}
+
+/* Other images' names stay; this image's digests go with the repository's last tag. */
+static int remove_by_name(const struct removal *rm, const char *canonical, const char *id,
+			  struct err *e)
+{
+	_cleanup_(strv_freep) char **digests = NULL;
+	size_t elsewhere = 0, beside = 0;
+	int r;
+
+	for (size_t i = 0; i < rm->refs.n; i++) {
+		const struct ref_record *ref = &rm->refs.items[i];
+
+		if (!streq(ref->id, id) || streq(ref->ref, canonical))
+			continue;
+		if (is_digest_of(ref->ref, canonical))
+			strv_add(&digests, ref->ref);
+		else if (same_repository(ref->ref, canonical))
+			beside++;
+		else
+			elsewhere++;
+	}
+	if (beside + elsewhere == 0)
+		return remove_image(rm, id, canonical, e);
+	r = untag(rm->s, canonical, rm->out, e);
+	for (char **d = digests; r == 0 && !beside && d && *d; d++)
+		r = untag(rm->s, *d, rm->out, e);
+	return r;
+}
+
+static int remove_locked(struct removal *rm, const char *text, struct err *e)
+{
+	_cleanup_(free_p) char *id = NULL, *canonical = NULL, *named = NULL;
+	struct image_ref ref;
+	int r = store_resolve_id(rm->s, text, &id, e);
+
+	if (r == 0)
+		r = ref_list_read(rm->s, &rm->refs, NULL, e);
+	if (r < 0)
+		return r;
+	if (ref_parse(text, &ref, NULL) == 0) {
+		canonical = ref_canonical(&ref);
+		ref_done(&ref);
+	}
+	if (canonical && ref_record_read(rm->s, canonical, &named, NULL) == 0)
+		return remove_by_name(rm, canonical, id, e);
+	return remove_by_id(rm, id, e);
+}
+
+int store_remove(struct store *s, const char *ref, bool force, store_in_use_fn in_use, void *data,
+		 struct removed *out, struct err *e)
+{
+	struct removal rm = { .s = s, .force = force, .in_use = in_use, .data = data, .out = out };
+	_cleanup_(fd_closep) int lock = -EBADF;
+	int r;
+
+	*out = (struct removed){ 0 };
+	lock = store_lock(s, STORE_LOCK, LOCK_EX, e);
+	if (lock < 0)
+		return lock;
+	r = remove_locked(&rm, ref, e);
+	ref_list_done(&rm.refs);
+	if (out->deleted) {
+		_cleanup_(strv_freep) char **layers = NULL;
+		int r2 = store_collect(s, &lock, &layers, r < 0 ? NULL : e);
+
+		strv_extend(&out->deleted, layers);
+		r = r < 0 ? r : r2;
+	}
+	return r;
+}
+
+/* ---- pruning ----------------------------------------------------------------------- */
+
+static bool has_name(const struct ref_list *refs, const char *id)
+{
+	for (size_t i = 0; i < refs->n; i++)
+		if (streq(refs->items[i].id, id))
+			return true;
+	return false;
+}
+
+static int prune_locked(struct removal *rm, struct err *e)
+{
+	_cleanup_(strv_freep) char **names = NULL;
+	int r = ref_list_read(rm->s, &rm->refs, NULL, e);
+
+	if (r == 0)
+		r = store_names(rm->s, "images", &names, e);
+	for (char **n = names; r == 0 && n && *n; n++) {
+		_cleanup_(free_p) char *id = xasprintf("sha256:%s", *n);
+
+		if (!digest_is_valid(id) || has_name(&rm->refs, id))
+			continue;
+		r = use_of(rm, id, e);
+		r = r > 0 ? 0 : r < 0 ? r : delete_record(rm, id, e);
+	}
+	return r;
+}
+
+int store_prune(struct store *s, store_in_use_fn in_use, void *data, struct removed *out,
+		struct err *e)
+{
+	struct removal rm = { .s = s, .in_use = in_use, .data = data, .out = out };
+	_cleanup_(fd_closep) int lock = -EBADF;
+	int r;
+
+	*out = (struct removed){ 0 };
+	lock = store_lock(s, STORE_LOCK, LOCK_EX, e);
+	if (lock < 0)
+		return lock;
+	r = prune_locked(&rm, e);
+	ref_list_done(&rm.refs);
+	if (r == 0)
+		r = store_collect(s, &lock, &out->deleted, e);
+	return r;
+}

@@ -1,0 +1,66 @@
+/* engine/image/store_internal.h: what the files of the store share.
+ *
+ * store.c reads, stage.c adds, remove.c takes away.
+ */
+#ifndef ENGINE_IMAGE_STORE_INTERNAL_H
+#define ENGINE_IMAGE_STORE_INTERNAL_H
+
+#include "engine/image/store.h"
+
+#define STORE_VERSION 1
+
+struct store {
+	char *path;
+	int fd; /* of the directory */
+};
+
+/* images/<hex>: what is needed of an image without reading its config. */
+struct image_record {
+	char *id;
+	char *digest; /* of the manifest; NULL: none kept */
+	char **layers; /* diff ids, lowest first, as in the config */
+	uint64_t size, created, stored;
+	char *architecture, *os, *variant;
+};
+void image_record_done(struct image_record *r);
+/* -ENOENT without a sentence of its own is the caller's to explain. */
+int image_record_read(struct store *s, const char *id, struct image_record *out, struct err *e);
+char *image_record_text(const struct image_record *r);
+
+/* refs/<sha256 of canonical>: which image a name means. */
+struct ref_record {
+	char *ref, *id;
+};
+struct ref_list {
+	struct ref_record *items; /* sorted by ref */
+	size_t n;
+};
+void ref_list_done(struct ref_list *l);
+int ref_list_read(struct store *s, struct ref_list *out, char ***problems, struct err *e);
+char *ref_record_path(const char *canonical); /* "refs/<hex>" */
+char *ref_record_text(const char *canonical, const char *id);
+int ref_record_read(struct store *s, const char *canonical, char **id, struct err *e);
+
+/* Names of a directory of the store, unsorted; an absent one is empty. */
+int store_names(struct store *s, const char *dir, char ***out, struct err *e);
+
+/* flock(2) on a file of the store (made when absent), released by closing.
+ * -EWOULDBLOCK when it is taken and @op has LOCK_NB. */
+int store_lock(struct store *s, const char *name, int op, struct err *e);
+#define STORE_LOCK  "lock"  /* exclusive while names change */
+#define STORE_USING "using" /* shared: layers must stay; exclusive: they may go */
+
+/* A new private directory below tmp/, flock(2)ed; *name: "tmp/<random>". */
+int store_tmp_new(struct store *s, char **name, struct err *e);
+/* Remove the directories in tmp/ whose makers are dead; true if there were any. */
+bool store_tmp_reap(struct store *s);
+
+/* Remove what no image needs.  @lock is STORE_LOCK, held, and may be released on
+ * the way.  Only leaves a note for the next writer when somebody is using layers.
+ * @removed_layers may be NULL. */
+int store_collect(struct store *s, int *lock, char ***removed_layers, struct err *e);
+/* Somebody left such a note, or died: collect soon. */
+void store_note_garbage(struct store *s);
+bool store_has_garbage(struct store *s);
+
+#endif

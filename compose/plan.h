@@ -24,11 +24,11 @@ struct plan_options {
 	int64_t timeout_ns;    /* of stops; PLAN_NO_TIMEOUT */
 	bool force_recreate, no_recreate, always_recreate_deps;
 	bool no_deps, no_start, remove_orphans;
-	bool volumes;	      /* down -v, rm -v */
-	bool stop;	      /* rm -s */
-	bool wait;	      /* up --wait */
+	bool volumes;         /* down -v, rm -v */
+	bool stop;            /* rm -s */
+	bool wait;            /* up --wait */
 	int64_t wait_timeout; /* ns; 0: none */
-	int signal;	      /* kill; 0: SIGKILL */
+	int signal;           /* kill; 0: SIGKILL */
 	char *const *scale;   /* "SERVICE=N" */
 	/* For down: full names of what may be removed, gathered by the caller. */
 	char *const *networks;
@@ -39,7 +39,7 @@ struct plan_options {
 
 struct plan {
 	struct action_list actions;
-	char **kept;	 /* containers left as they are: "Container X Running" */
+	char **kept;     /* containers left as they are: "Container X Running" */
 	char **warnings; /* orphans and the like */
 };
 void plan_done(struct plan *plan);

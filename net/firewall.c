@@ -22,9 +22,11 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "base/map.h"
 #include "base/spawn.h"
 #include "base/util.h"
+#include "net/netlink.h"
 #include "net/netns.h"
 
 #define OUTPUT_MAX 4096
@@ -275,11 +277,10 @@ static void add_postrouting_chain(struct buf *out, const struct firewall *f)
 	buf_adds(out, "\t}\n");
 }
 
-void firewall_text(const struct firewall *f, struct buf *out)
+static void add_table(struct buf *out, const struct firewall *f)
 {
 	char table[FIREWALL_TABLE_MAX];
 
-	firewall_remove_text(f->project, out);
 	buf_printf(out, "table inet %s {\n", firewall_table(f->project, table));
 	add_ifname_set(out, f, "bridges", false);
 	add_ifname_set(out, f, "internal", true);
@@ -293,6 +294,12 @@ void firewall_text(const struct firewall *f, struct buf *out)
 	buf_adds(out, "}\n");
 }
 
+void firewall_text(const struct firewall *f, struct buf *out)
+{
+	firewall_remove_text(f->project, out);
+	add_table(out, f);
+}
+
 void firewall_remove_text(const char *project, struct buf *out)
 {
 	char table[FIREWALL_TABLE_MAX];
@@ -304,26 +311,119 @@ void firewall_remove_text(const char *project, struct buf *out)
 
 /* ---- into the kernel ---------------------------------------------------------------- */
 
-int firewall_apply_text(const struct buf *text, struct err *e)
+int firewall_start(const struct buf *text, struct firewall_job *job, struct err *e)
 {
 	_cleanup_(free_p) char *path = spawn_helper_path("comp-nft");
-	_cleanup_(buf_done) struct buf output = BUF_INIT;
+	_cleanup_(fd_closep) int input = -EBADF, rd = -EBADF, wr = -EBADF;
 	struct spawn_opts o = SPAWN_OPTS_INIT;
 	char name[] = "comp-nft";
 	char *argv[] = { name, NULL };
-	int r;
+	int p[2], r;
 
+	*job = (struct firewall_job){ .pidfd = -EBADF, .output = -EBADF };
+	input = memfd_sealed("rules", buf_str(text), text->len, e);
+	if (input < 0)
+		return err_wrap(e, input, "apply firewall rules");
+	r = fd_pipe(p, e);
+	if (r < 0)
+		return r;
+	rd = p[0];
+	wr = p[1];
 	o.path = path;
 	o.argv = argv;
-	r = spawn_run(&o, buf_str(text), text->len, OUTPUT_MAX, &output, e);
+	o.stdin_fd = input;
+	o.stdout_fd = o.stderr_fd = wr;
+	r = spawn_start(&o, &job->pid, &job->pidfd, e);
 	if (r < 0)
 		return err_wrap(e, r, "apply firewall rules");
-	if (r == 0)
+	job->output = TAKE_FD(rd);
+	return 0;
+}
+
+/* All there is, for a full pipe would block the program, but no more than is worth keeping. */
+static void collect_output(int fd, struct buf *out)
+{
+	char text[1024];
+	ssize_t n;
+
+	do {
+		n = read(fd, text, sizeof(text));
+		if (n > 0 && out->len < OUTPUT_MAX)
+			buf_add(out, text, (size_t)n);
+	} while (n > 0 || (n < 0 && errno == EINTR));
+}
+
+int firewall_finish(struct firewall_job *job, struct err *e)
+{
+	_cleanup_(buf_done) struct buf said = BUF_INIT;
+	int r;
+
+	collect_output(job->output, &said);
+	job->output = fd_close(job->output);
+	r = spawn_wait(job->pid);
+	job->pidfd = fd_close(job->pidfd);
+	if (r <= 0)
+		return r < 0 ? err_errno(e, -r, "apply firewall rules") : 0;
+	if (!said.len)
+		return err_set(e, EIO, "apply firewall rules: comp-nft ended with code %d", r);
+	buf_truncate(&said, strcspn(buf_str(&said), "\n"));
+	return err_set(e, EIO, "apply firewall rules: %s", buf_str(&said));
+}
+
+int firewall_apply_text(const struct buf *text, struct err *e)
+{
+	struct firewall_job job;
+	int r = firewall_start(text, &job, e);
+
+	return r < 0 ? r : firewall_finish(&job, e);
+}
+
+static int ignore_answer(const struct nlmsghdr *h, void *data)
+{
+	return 0;
+}
+
+int firewall_exists(const char *project, struct err *e)
+{
+	_cleanup_(netlink_freep) struct netlink *nl = NULL;
+	struct nfgenmsg g = { .nfgen_family = NFPROTO_INET };
+	char table[FIREWALL_TABLE_MAX];
+	struct err why = ERR_INIT;
+	struct nl_msg *m;
+	int r = netlink_open_protocol(NETLINK_NETFILTER, &nl, e);
+
+	if (r < 0)
+		return r;
+	m = netlink_msg(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE, 0, &g, sizeof(g));
+	(void)nla_put_string(m, NFTA_TABLE_NAME, firewall_table(project, table));
+	r = netlink_query(nl, m, ignore_answer, NULL, NULL, &why);
+	if (r == -ENOENT)
 		return 0;
-	if (!output.len)
-		return err_set(e, EIO, "apply firewall rules: comp-nft exited with code %d", r);
-	buf_truncate(&output, strcspn(buf_str(&output), "\n"));
-	return err_set(e, EIO, "apply firewall rules: %s", buf_str(&output));
+	if (r < 0 && e)
+		*e = why;
+	return r < 0 ? r : 1;
+}
+
+/* For a table that does not exist: nothing to delete, so nothing to wait for.
+ * Should it have appeared meanwhile, `create` fails and so does all of it. */
+static int apply_fresh(const struct firewall *f, struct err *e)
+{
+	_cleanup_(buf_done) struct buf text = BUF_INIT;
+	char table[FIREWALL_TABLE_MAX];
+
+	buf_printf(&text, "create table inet %s\n", firewall_table(f->project, table));
+	add_table(&text, f);
+	return firewall_apply_text(&text, e);
+}
+
+static int apply_rules(const struct firewall *f, struct err *e)
+{
+	_cleanup_(buf_done) struct buf text = BUF_INIT;
+
+	if (firewall_exists(f->project, NULL) == 0 && apply_fresh(f, NULL) == 0)
+		return 0;
+	firewall_text(f, &text);
+	return firewall_apply_text(&text, e);
 }
 
 static bool needs_route_localnet(const struct firewall *f, const struct firewall_network *n)
@@ -352,11 +452,8 @@ static int set_route_localnet(const struct firewall *f, const struct firewall_ne
 
 int firewall_apply(const struct firewall *f, struct err *e)
 {
-	_cleanup_(buf_done) struct buf text = BUF_INIT;
-	int r;
+	int r = apply_rules(f, e);
 
-	firewall_text(f, &text);
-	r = firewall_apply_text(&text, e);
 	for (size_t i = 0; r == 0 && i < f->n_networks; i++)
 		r = set_route_localnet(f, &f->networks[i], e);
 	return r;
@@ -376,9 +473,10 @@ int firewall_watch_open(struct err *e)
 {
 	_cleanup_(fd_closep) int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
 					     NETLINK_NETFILTER);
+	struct sockaddr_nl any = { .nl_family = AF_NETLINK };
 	int group = NFNLGRP_NFTABLES;
 
-	if (fd < 0 ||
+	if (fd < 0 || bind(fd, (struct sockaddr *)&any, sizeof(any)) < 0 ||
 	    setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0)
 		return err_errno(e, errno, "watch the firewall");
 	return TAKE_FD(fd);

@@ -31,6 +31,8 @@
 #ifndef NET_FIREWALL_H
 #define NET_FIREWALL_H
 
+#include <sys/types.h>
+
 #include "base/buf.h"
 #include "net/addr.h"
 
@@ -76,12 +78,26 @@ void firewall_text(const struct firewall *f, struct buf *out);
 /* The same for taking the table away; succeeds when it is not there. */
 void firewall_remove_text(const char *project, struct buf *out);
 
-/* Apply a rule set that firewall_text() wrote: runs comp-nft and blocks for
- * about 5 ms.  On failure the old rule set is in force, whole. */
+/* Apply a rule set that firewall_text() wrote: runs comp-nft and blocks, for
+ * about 5 ms when nothing is deleted and 20 ms otherwise: after a deletion the
+ * kernel makes the closing of the socket wait for an RCU grace period, although
+ * the new rules are in force by then.  On failure the old ones are, whole. */
 int firewall_apply_text(const struct buf *text, struct err *e);
-/* firewall_text() and firewall_apply_text(), then route_localnet=1 on the
- * bridges that need it: in this order, so that there is no moment in which a
- * container could reach the host's 127.0.0.1. */
+/* The same in two halves, for a caller that has other things to do meanwhile.
+ * job->pidfd becomes readable when it is time to finish; finish blocks until then. */
+struct firewall_job {
+	pid_t pid;
+	int pidfd, output;
+};
+int firewall_start(const struct buf *text, struct firewall_job *job, struct err *e);
+int firewall_finish(struct firewall_job *job, struct err *e);
+
+/* Is the project's table there?  1 or 0. */
+int firewall_exists(const char *project, struct err *e);
+/* Put the rule set in force, quickly when the table is not there yet; then
+ * route_localnet=1 on the bridges that need it: in this order, so that there is
+ * no moment in which a container could reach the host's 127.0.0.1.  Bridges
+ * need not exist yet; call again when there are ports and they do. */
 int firewall_apply(const struct firewall *f, struct err *e);
 int firewall_remove(const char *project, struct err *e);
 

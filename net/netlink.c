@@ -23,6 +23,7 @@
 #define CHUNK         64
 #define RECEIVE_SIZE  (32 * 1024) /* what the kernel fills at most in one go of a dump */
 #define DUMP_ATTEMPTS 8
+#define BUFFER_SIZE   (200 * 1024) /* room for a run of errors; libnl's 32 KiB is not */
 
 struct request {
 	size_t offset, len; /* in netlink.out */
@@ -39,7 +40,7 @@ struct netlink {
 	size_t n, cap;
 };
 
-int netlink_open(struct netlink **out, struct err *e)
+int netlink_open_protocol(int protocol, struct netlink **out, struct err *e)
 {
 	_cleanup_(netlink_freep) struct netlink *nl = new0(struct netlink);
 	int one = 1, r;
@@ -49,16 +50,21 @@ int netlink_open(struct netlink **out, struct err *e)
 	nl->sock = nl_socket_alloc();
 	if (!nl->sock)
 		return err_set(e, ENOMEM, "allocate a netlink socket");
-	r = nl_connect(nl->sock, NETLINK_ROUTE);
+	r = nl_connect(nl->sock, protocol);
 	if (r < 0)
-		return err_set(e, errno ? errno : EIO, "open a route netlink socket: %s",
-			       nl_geterror(r));
+		return err_set(e, errno ? errno : EIO, "open a netlink socket: %s", nl_geterror(r));
 	nl->fd = nl_socket_get_fd(nl->sock);
+	(void)nl_socket_set_buffer_size(nl->sock, BUFFER_SIZE, BUFFER_SIZE); /* best effort */
 	/* Readable errors, and no copy of the request in them.  Both are only comfort. */
 	(void)setsockopt(nl->fd, SOL_NETLINK, NETLINK_EXT_ACK, &one, sizeof(one));
 	(void)setsockopt(nl->fd, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof(one));
 	*out = TAKE_PTR(nl);
 	return 0;
+}
+
+int netlink_open(struct netlink **out, struct err *e)
+{
+	return netlink_open_protocol(NETLINK_ROUTE, out, e);
 }
 
 static void drop_requests(struct netlink *nl)
@@ -137,7 +143,7 @@ static int send_all(struct netlink *nl, const void *p, size_t n, struct err *e)
 	do {
 		sent = send(nl->fd, p, n, 0); /* a datagram: whole or not at all */
 	} while (sent < 0 && errno == EINTR);
-	return sent < 0 ? err_errno(e, errno, "send to route netlink") : 0;
+	return sent < 0 ? err_errno(e, errno, "send to netlink") : 0;
 }
 
 static ssize_t receive(struct netlink *nl, void *p, size_t n, struct err *e)
@@ -150,7 +156,7 @@ static ssize_t receive(struct netlink *nl, void *p, size_t n, struct err *e)
 		got = recvfrom(nl->fd, p, n, 0, (struct sockaddr *)&from, &n_from);
 		/* Any process may send to our port; only port 0 is the kernel. */
 	} while ((got < 0 && errno == EINTR) || (got >= 0 && from.nl_pid != 0));
-	return got < 0 ? err_errno(e, errno, "receive from route netlink") : got;
+	return got < 0 ? err_errno(e, errno, "receive from netlink") : got;
 }
 
 /* The kernel's own words on an error, or NULL: NLMSGERR_ATTR_MSG. */
@@ -287,7 +293,7 @@ static void walk_message(struct walk *w, const struct nlmsghdr *h, struct err *e
 	} else if (h->nlmsg_type == NLMSG_ERROR) {
 		w->done = true;
 		if (err->error && w->r == 0)
-			w->r = set_error(e, -err->error, "query route netlink", h);
+			w->r = set_error(e, -err->error, "query netlink", h);
 	} else {
 		if (w->r == 0)
 			w->r = w->fn(h, w->data);

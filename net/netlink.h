@@ -23,6 +23,8 @@ struct netlink;
 
 /* Open in the namespace the caller is in. */
 int netlink_open(struct netlink **out, struct err *e);
+/* The same for another family: NETLINK_NETFILTER … */
+int netlink_open_protocol(int protocol, struct netlink **out, struct err *e);
 void netlink_free(struct netlink *nl); /* NULL allowed; queued requests are dropped */
 DEFINE_CLEANUP(struct netlink *, netlink_free, netlink_freep);
 int netlink_fd(const struct netlink *nl);

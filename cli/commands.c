@@ -2,7 +2,11 @@
 #include "cli/command.h"
 
 /* clang-format off */
-#define COMMANDS(X)
+#define COMMANDS(X)                                                            \
+	X(create) X(down) X(exec) X(kill) X(logs) X(ls) X(pause) X(port) X(ps) \
+	X(restart) X(rm) X(start) X(stop) X(unpause) X(up) X(version)          \
+	X(volume) X(volumes)                                                   \
+	X(supervise)
 
 #define DECLARE(name) extern const struct command cmd_##name;
 COMMANDS(DECLARE)

@@ -1,0 +1,41 @@
+/* cli/lifecycle.c: see lifecycle.h. */
+#include "cli/lifecycle.h"
+
+#include <errno.h>
+
+#include "base/cleanup.h"
+#include "cli/resources.h"
+
+int64_t stop_timeout(int64_t s)
+{
+	return s < 0 ? PLAN_NO_TIMEOUT : s * (int64_t)NSEC_PER_SEC;
+}
+
+int plan_and_apply(struct context *ctx, const char *command, plan_fn fn, struct plan_options *po,
+		   size_t *n_containers, struct err *e)
+{
+	_cleanup_(record_list_done) struct record_list records = { 0 };
+	_cleanup_(diag_done) struct diag diag = DIAG_INIT;
+	_cleanup_(plan_done) struct plan plan = { 0 };
+	_cleanup_(json_unrefp) json *file = NULL;
+	int r = ctx_need_root(ctx, e), shown;
+
+	if (r == 0)
+		r = ctx_load_project_or_name(ctx, e);
+	if (r == 0)
+		r = ctx_records(ctx, &records, e);
+	if (r == 0)
+		r = ctx_check_services(ctx, po->services, &records, e);
+	if (r < 0)
+		return r;
+	file = project_file(ctx, ctx->project_name);
+	po->dependencies = json_get(file, "services");
+	if (n_containers)
+		*n_containers = records.n;
+	r = fn(ctx->project, &records, po, &plan, &diag);
+	po->dependencies = NULL;
+	shown = ctx_diag(ctx, &diag, e);
+	if (r < 0 || shown < 0)
+		return r < 0 && shown == 0 ? err_set(e, -r, "make a plan") : r < 0 ? r : shown;
+	return ctx_apply(ctx, command, &plan, e);
+}

@@ -124,6 +124,75 @@ $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(filter %.o,$(FUZZ_ENGINE)) $(call archive
 unit: $(UNIT)
 fuzzers: $(FUZZ)
 
--include Makefile.targets
+# ---- what people type ----------------------------------------------------------
+BUILD_PACKAGES := gcc libc6-dev make pkg-config libyaml-dev libnl-3-dev libnl-route-3-dev \
+	libjson-c-dev libseccomp-dev libcap-dev libarchive-dev libssl-dev libnftables-dev
+DEMO_PACKAGES  := mmdebstrap ca-certificates curl
+CHECK_PACKAGES := libcmocka-dev busybox-static skopeo nftables iproute2 python3 attr zstd jq \
+	curl procps mmdebstrap shellcheck
+INSTALL := DEBIAN_FRONTEND=noninteractive tests/lib/apt-install
+
+.PHONY: help demo demo-down check check-unit check-fuzz check-spec check-integration bench \
+	layers format tidy cppcheck compdb install clean
+help:
+	@echo 'make                the programs, in build/$(FLAVOR)/'
+	@echo 'sudo make demo      install what is needed, build, bring WordPress up'
+	@echo 'sudo make demo-down take it away again (volumes stay)'
+	@echo 'sudo make check     install what is needed, build with sanitizers, run every test'
+	@echo 'make check-unit check-fuzz check-spec check-integration    parts of it'
+	@echo 'make bench          the budget table, as ratios to tests/bench/floor'
+	@echo 'make layers format tidy cppcheck compdb install clean'
+
+demo:
+	$(INSTALL) $(BUILD_PACKAGES) $(DEMO_PACKAGES)
+	$(MAKE) all
+	samples/wordpress/images/build.sh $(B)/comp
+	$(B)/comp -f samples/wordpress/compose.yaml up -d
+	tests/lib/wait-http http://localhost:8000/ 60
+	@echo
+	@echo 'WordPress answers at http://localhost:8000'
+
+demo-down:
+	$(B)/comp -f samples/wordpress/compose.yaml down
+
+check:
+	$(INSTALL) $(BUILD_PACKAGES) $(CHECK_PACKAGES)
+	$(MAKE) FLAVOR=release all
+	$(MAKE) FLAVOR=sanitize all unit fuzzers
+	tests/lib/run-checks
+
+check-unit check-fuzz check-spec check-integration: check-%:
+	$(MAKE) FLAVOR=sanitize all unit fuzzers
+	tests/lib/run-checks $*
+
+bench: all $(B)/bench/floor
+	tests/bench/run $(B)
+
+$(B)/bench/%: tests/bench/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(STD) $(CFLAGS) $(WARN) -o $@ $<
+
+# Include directions: see the picture in README.md.
+layers:
+	tests/lib/check-layers
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+tidy:
+	clang-tidy --quiet $$(git ls-files '*.c' | grep -v ^tests/) -- $(CPPFLAGS) $(STD)
+cppcheck:
+	cppcheck --quiet --enable=warning,portability --inline-suppr --error-exitcode=1 \
+		--suppress=missingIncludeSystem -I. $$(git ls-files '*.c' | grep -v ^tests/)
+compdb: clean
+	bear -- $(MAKE) all
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/comp
+	install -m 0755 $(B)/comp $(DESTDIR)$(PREFIX)/bin/comp
+	install -m 0755 $(filter-out $(B)/comp,$(HAVE:%=$(B)/%)) $(DESTDIR)$(PREFIX)/libexec/comp/
+
+clean:
+	rm -rf build/release build/sanitize build/fuzz build/cover
+
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 .SECONDARY:

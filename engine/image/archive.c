@@ -38,8 +38,8 @@ struct member {
 struct archive_file {
 	struct stage *stage;
 	struct load_result *result;
-	int fd;		   /* borrowed */
-	bool is_dir;	   /* @fd is a directory with an OCI layout */
+	int fd;             /* borrowed */
+	bool is_dir;        /* @fd is a directory with an OCI layout */
 	struct map members; /* clean name → struct member */
 };
 
@@ -205,10 +205,10 @@ static int read_blob(const struct archive_file *a, const struct descriptor *d, s
 
 struct image_parts {
 	struct buf config, manifest;
-	char **layers;	/* names of members, lowest first */
-	char **digests; /* of those, "" where not known */
+	char **layers;   /* names of members, lowest first */
+	char **digests;  /* of those, "" where not known */
 	uint64_t *sizes; /* NULL: not known */
-	char **refs;	/* canonical */
+	char **refs;     /* canonical */
 };
 
 static void image_parts_done(struct image_parts *p)
@@ -320,7 +320,7 @@ static int add_saved(struct archive_file *a, const struct saved_image *s, struct
 	for (char **t = s->tags; r == 0 && t && *t; t++)
 		r = add_ref(&p.refs, *t, e);
 	p.layers = strv_copy(s->layers);
-	STRV_FOREACH(l, s->layers)
+	STRV_FOREACH (l, s->layers)
 		strv_add_take(&p.digests, digest_in_path(*l, "") ?: xstrdup(""));
 	return r < 0 ? r : add_image(a, &p, e);
 }
@@ -334,9 +334,9 @@ static int load_saved(struct archive_file *a, const struct buf *text, struct err
 		r = add_saved(a, &list.items[i], e);
 		if (r < 0)
 			r = err_wrap(e, r, "image %.200s",
-				     list.items[i].tags && *list.items[i].tags ?
-					     *list.items[i].tags :
-					     list.items[i].config);
+				     list.items[i].tags && *list.items[i].tags
+					     ? *list.items[i].tags
+					     : list.items[i].config);
 	}
 	saved_images_done(&list);
 	return r;
@@ -496,11 +496,13 @@ static int load_documents(struct archive_file *a, struct err *e)
 	if (r == 0)
 		return load_layout(a, &text, e);
 	if (r == -ENOENT && find_member(a, "repositories"))
-		return err_set(e, EBADMSG, "the archive was written by Docker before 1.10, and has "
-					   "no manifest.json");
+		return err_set(e, EBADMSG,
+			       "the archive was written by Docker before 1.10, and has "
+			       "no manifest.json");
 	if (r == -ENOENT)
-		r = err_set(e, EBADMSG, "not an archive of images: neither manifest.json nor "
-					"index.json is in it");
+		r = err_set(e, EBADMSG,
+			    "not an archive of images: neither manifest.json nor "
+			    "index.json is in it");
 	return r;
 }
 
@@ -577,7 +579,9 @@ static int import_config(struct image_config *c, char *const *changes, const cha
 static int import(struct stage *st, int fd, struct image_config *c, char **refs,
 		  struct load_result *out, struct err *e)
 {
-	const struct layer_source src = { .fd = fd, .size = UINT64_MAX, .what = "root file system" };
+	const struct layer_source src = { .fd = fd,
+					  .size = UINT64_MAX,
+					  .what = "root file system" };
 	_cleanup_(json_unrefp) json *doc = NULL;
 	struct staged_image img = { .refs = refs };
 	struct layer_info layer;

@@ -5,8 +5,8 @@
 #include "engine/image/store.h"
 
 struct loaded_image {
-	char *id;	/* "sha256:…" */
-	char **refs;	/* canonical names it got; NULL: none */
+	char *id;    /* "sha256:…" */
+	char **refs; /* canonical names it got; NULL: none */
 };
 struct load_result {
 	struct loaded_image *images;

@@ -11,8 +11,8 @@ void image_config_done(struct image_config *c)
 {
 	if (!c)
 		return;
-	char **lists[] = { c->entrypoint, c->cmd,    c->env,	 c->exposed, c->volumes,
-			   c->labels,	  c->shell,  c->onbuild, c->diff_ids, c->health.test };
+	char **lists[] = { c->entrypoint, c->cmd,   c->env,     c->exposed,  c->volumes,
+			   c->labels,     c->shell, c->onbuild, c->diff_ids, c->health.test };
 	char *texts[] = { c->user, c->workdir, c->stop_signal, c->architecture,
 			  c->os,   c->variant, c->author };
 
@@ -97,7 +97,7 @@ static int parse_rootfs(json *doc, struct image_config *c, struct err *e)
 	if (strv_len(c->diff_ids) > CONFIG_MAX_LAYERS)
 		return err_set(e, EBADMSG, "%zu layers are more than overlayfs can stack",
 			       strv_len(c->diff_ids));
-	STRV_FOREACH(id, c->diff_ids)
+	STRV_FOREACH (id, c->diff_ids)
 		if (!digest_is_valid(*id))
 			return err_set(e, EBADMSG, "\"%.100s\" is not a sha256 diff id", *id);
 	return 0;
@@ -150,7 +150,7 @@ static void put_keys(json *o, const char *key, char *const *v)
 	if (!v)
 		return;
 	set = json_new_object();
-	STRV_FOREACH(s, v)
+	STRV_FOREACH (s, v)
 		json_put(set, *s, json_new_object());
 	json_put(o, key, set);
 }
@@ -162,7 +162,7 @@ static void put_map(json *o, const char *key, char *const *v)
 	if (!v)
 		return;
 	map = json_new_object();
-	STRV_FOREACH(s, v) {
+	STRV_FOREACH (s, v) {
 		const char *eq = strchr(*s, '=');
 		_cleanup_(free_p) char *name = eq ? xstrndup(*s, (size_t)(eq - *s)) : xstrdup(*s);
 

@@ -11,33 +11,33 @@
 #include "base/err.h"
 #include "base/json.h"
 
-#define CONFIG_MAX_SIZE	  (4U << 20) /* bytes of a config, manifest or index document */
-#define CONFIG_MAX_LAYERS 500	     /* overlayfs takes no more */
+#define CONFIG_MAX_SIZE   (4U << 20) /* bytes of a config, manifest or index document */
+#define CONFIG_MAX_LAYERS 500        /* overlayfs takes no more */
 
 struct image_health {
 	char **test; /* NULL: none stated; {"NONE"}: off; else CMD … / CMD-SHELL text */
 	uint64_t interval, timeout, start_period, start_interval; /* ns; 0: not stated */
-	int64_t retries;					  /* 0: not stated */
+	int64_t retries;                                          /* 0: not stated */
 };
 
 /* A plain value; every pointer is owned, NULL is "not stated". */
 struct image_config {
 	char **entrypoint, **cmd; /* NULL and {} differ: {} clears an inherited one */
-	char **env;		  /* KEY=value, as in the image: PATH may be missing */
-	char *user;		  /* "", "uid", "name", "uid:gid", "name:group" */
+	char **env;               /* KEY=value, as in the image: PATH may be missing */
+	char *user;               /* "", "uid", "name", "uid:gid", "name:group" */
 	char *workdir;
-	char **exposed; /* "80/tcp" */
-	char **volumes; /* absolute paths as stated; resolve them inside the rootfs only */
+	char **exposed;    /* "80/tcp" */
+	char **volumes;    /* absolute paths as stated; resolve them inside the rootfs only */
 	char *stop_signal; /* "SIGTERM" or a number, as stated */
 	struct image_health health;
-	char **labels;	/* KEY=value */
-	char **shell;	/* {"/bin/sh", "-c"} when NULL */
+	char **labels;  /* KEY=value */
+	char **shell;   /* {"/bin/sh", "-c"} when NULL */
 	char **onbuild; /* instructions, for the builder */
 	char *architecture, *os, *variant;
 	uint64_t created; /* CLOCK_REALTIME ns; 0: not stated */
 	char *author;
 	char **diff_ids; /* sha256:… of the uncompressed layers, lowest first */
-	json *history;	 /* array as in the document, or NULL */
+	json *history;   /* array as in the document, or NULL */
 };
 
 void image_config_done(struct image_config *c);

@@ -18,16 +18,16 @@
 #include "base/err.h"
 #include "engine/image/digest.h"
 
-#define EXTRACT_DIR_FD	   3
-#define EXTRACT_SOCKET_FD  4
-#define EXTRACT_MAX_NAME   4096   /* bytes of a name in an archive, and of a link */
-#define EXTRACT_MAX_INDEX  100000 /* entries of an archive of images */
+#define EXTRACT_DIR_FD    3
+#define EXTRACT_SOCKET_FD 4
+#define EXTRACT_MAX_NAME  4096   /* bytes of a name in an archive, and of a link */
+#define EXTRACT_MAX_INDEX 100000 /* entries of an archive of images */
 
 enum extract_type {
 	EXTRACT_OPAQUE, /* a directory's descriptor is attached: mark it */
-	EXTRACT_ENTRY,	/* index, spool: struct extract_entry, then both texts */
-	EXTRACT_DONE,	/* struct extract_done */
-	EXTRACT_ERROR,	/* struct err */
+	EXTRACT_ENTRY,  /* index, spool: struct extract_entry, then both texts */
+	EXTRACT_DONE,   /* struct extract_done */
+	EXTRACT_ERROR,  /* struct err */
 };
 
 struct extract_entry {

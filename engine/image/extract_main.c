@@ -33,9 +33,9 @@
 #include "engine/image/unpack.h"
 
 #ifdef __SANITIZE_ADDRESS__
-#define SANITIZED 1
+#	define SANITIZED 1
 #else
-#define SANITIZED 0
+#	define SANITIZED 0
 #endif
 
 #define MEMORY_MAX (UINT64_C(384) << 20) /* a zstd window of 128 MiB and room around it */
@@ -83,7 +83,7 @@ static int enter_root(struct err *e)
 
 static int drop_capabilities(bool keep_some, struct err *e)
 {
-	static const cap_value_t keep[] = { CAP_CHOWN,	CAP_FOWNER,  CAP_DAC_OVERRIDE,
+	static const cap_value_t keep[] = { CAP_CHOWN,  CAP_FOWNER,  CAP_DAC_OVERRIDE,
 					    CAP_FSETID, CAP_SETFCAP, CAP_MKNOD };
 	cap_t caps = cap_init();
 	int r = 0;
@@ -105,17 +105,20 @@ static int drop_capabilities(bool keep_some, struct err *e)
 static int filter_syscalls(struct err *e)
 {
 	static const int allowed[] = {
-		SCMP_SYS(read), SCMP_SYS(pread64), SCMP_SYS(write), SCMP_SYS(pwrite64),
-		SCMP_SYS(writev), SCMP_SYS(close), SCMP_SYS(fstat), SCMP_SYS(newfstatat),
-		SCMP_SYS(lseek), SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap),
-		SCMP_SYS(mprotect), SCMP_SYS(madvise), SCMP_SYS(brk), SCMP_SYS(openat),
-		SCMP_SYS(openat2), SCMP_SYS(mkdirat), SCMP_SYS(mknodat), SCMP_SYS(symlinkat),
-		SCMP_SYS(linkat), SCMP_SYS(unlinkat), SCMP_SYS(fchmod), SCMP_SYS(fchown),
-		SCMP_SYS(fchownat), SCMP_SYS(utimensat), SCMP_SYS(fsetxattr),
-		SCMP_SYS(ftruncate), SCMP_SYS(getdents64), SCMP_SYS(fcntl), SCMP_SYS(sendmsg),
-		SCMP_SYS(futex), SCMP_SYS(getrandom), SCMP_SYS(clock_gettime),
-		SCMP_SYS(gettimeofday), SCMP_SYS(sync_file_range), SCMP_SYS(rt_sigreturn),
-		SCMP_SYS(restart_syscall), SCMP_SYS(exit), SCMP_SYS(exit_group),
+		SCMP_SYS(read),          SCMP_SYS(pread64),         SCMP_SYS(write),
+		SCMP_SYS(pwrite64),      SCMP_SYS(writev),          SCMP_SYS(close),
+		SCMP_SYS(fstat),         SCMP_SYS(newfstatat),      SCMP_SYS(lseek),
+		SCMP_SYS(mmap),          SCMP_SYS(munmap),          SCMP_SYS(mremap),
+		SCMP_SYS(mprotect),      SCMP_SYS(madvise),         SCMP_SYS(brk),
+		SCMP_SYS(openat),        SCMP_SYS(openat2),         SCMP_SYS(mkdirat),
+		SCMP_SYS(mknodat),       SCMP_SYS(symlinkat),       SCMP_SYS(linkat),
+		SCMP_SYS(unlinkat),      SCMP_SYS(fchmod),          SCMP_SYS(fchown),
+		SCMP_SYS(fchownat),      SCMP_SYS(utimensat),       SCMP_SYS(fsetxattr),
+		SCMP_SYS(ftruncate),     SCMP_SYS(getdents64),      SCMP_SYS(fcntl),
+		SCMP_SYS(sendmsg),       SCMP_SYS(futex),           SCMP_SYS(getrandom),
+		SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday),    SCMP_SYS(sync_file_range),
+		SCMP_SYS(rt_sigreturn),  SCMP_SYS(restart_syscall), SCMP_SYS(exit),
+		SCMP_SYS(exit_group),
 	};
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int r = ctx ? 0 : -ENOMEM;
@@ -256,7 +259,9 @@ static int list_entry(const struct job *job, struct tar_stream *t, const struct 
 		done->bytes += entry->size;
 		r = spool_file(t, (uint32_t)done->files, e);
 	}
-	return r < 0 ? r : report_entry(entry, job->mode == SPOOL && file ? (uint32_t)done->files : 0, e);
+	return r < 0 ? r
+		     : report_entry(entry, job->mode == SPOOL && file ? (uint32_t)done->files : 0,
+				    e);
 }
 
 static int run_list(const struct job *job, struct extract_done *done, struct err *e)

@@ -23,9 +23,9 @@
 #include "engine/image/extract.h"
 #include "engine/image/unpack.h"
 
-#define CHUNK	  (256U << 10)
+#define CHUNK     (256U << 10)
 #define PIPE_SIZE (1 << 20)
-#define RESERVE	  (UINT64_C(1) << 30)
+#define RESERVE   (UINT64_C(1) << 30)
 
 struct helper {
 	pid_t pid;
@@ -222,8 +222,8 @@ static ssize_t feed_read(struct feed *f, char *p, size_t n)
 	if (n == 0)
 		return 0;
 	do {
-		r = s->size == UINT64_MAX ? read(s->fd, p, n) :
-					    pread(s->fd, p, n, (off_t)(s->offset + f->done));
+		r = s->size == UINT64_MAX ? read(s->fd, p, n)
+					  : pread(s->fd, p, n, (off_t)(s->offset + f->done));
 	} while (r < 0 && errno == EINTR);
 	return r < 0 ? -errno : r;
 }
@@ -365,13 +365,18 @@ static bool is_plain_file(int fd)
 		return false;
 	(void)!pread(fd, magic, sizeof(magic), 0);
 	return !(magic[0] == 0x1f && magic[1] == 0x8b) &&
-	       memcmp(magic, "\x28\xb5\x2f\xfd", 4) != 0 && memcmp(magic, "\xfd" "7zXZ", 6) != 0;
+	       memcmp(magic, "\x28\xb5\x2f\xfd", 4) != 0 &&
+	       memcmp(magic,
+		      "\xfd"
+		      "7zXZ",
+		      6) != 0;
 }
 
 int extractor_list(int fd, int spool, extractor_entry_fn fn, void *data, struct err *e)
 {
-	struct helper h = { .pidfd = -EBADF, .sock = -EBADF, .dirfd = spool, .fn = fn,
-			    .data = data };
+	struct helper h = {
+		.pidfd = -EBADF, .sock = -EBADF, .dirfd = spool, .fn = fn, .data = data
+	};
 	char bytes[24], files[24];
 	char *in_place[] = { "comp-extract", "index", NULL };
 	char *spooled[] = { "comp-extract", "spool", bytes, files, NULL };

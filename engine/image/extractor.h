@@ -16,7 +16,7 @@ int extractor_layer(const struct layer_source *src, int dirfd, struct layer_info
 struct archive_entry_info {
 	const char *name, *link;
 	bool hardlink;
-	int number;	 /* spooled as this file; -1: it is in the archive, at @offset */
+	int number; /* spooled as this file; -1: it is in the archive, at @offset */
 	uint64_t offset, size;
 };
 typedef int (*extractor_entry_fn)(void *data, const struct archive_entry_info *i, struct err *e);

@@ -31,7 +31,7 @@ enum media_kind media_kind(const char *media_type)
 static void descriptor_done(struct descriptor *d)
 {
 	char *texts[] = { d->media_type, d->digest, d->architecture, d->os,
-			  d->variant,	 d->name,   d->ref_name };
+			  d->variant,    d->name,   d->ref_name };
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		free(texts[i]);
@@ -225,11 +225,11 @@ int saved_images_parse(const char *text, size_t n, struct saved_images *out, str
 void platform_of_host(const char **architecture, const char **variant)
 {
 	static const char *const known[][3] = {
-		{ "x86_64", "amd64", NULL },   { "aarch64", "arm64", "v8" },
-		{ "armv7l", "arm", "v7" },     { "armv6l", "arm", "v6" },
-		{ "i686", "386", NULL },       { "i386", "386", NULL },
+		{ "x86_64", "amd64", NULL },    { "aarch64", "arm64", "v8" },
+		{ "armv7l", "arm", "v7" },      { "armv6l", "arm", "v6" },
+		{ "i686", "386", NULL },        { "i386", "386", NULL },
 		{ "riscv64", "riscv64", NULL }, { "ppc64le", "ppc64le", NULL },
-		{ "s390x", "s390x", NULL },    { "loongarch64", "loong64", NULL },
+		{ "s390x", "s390x", NULL },     { "loongarch64", "loong64", NULL },
 	};
 	static struct utsname u;
 

@@ -18,9 +18,9 @@ struct descriptor {
 	char *digest; /* valid: digest_is_valid() */
 	uint64_t size;
 	char *architecture, *os, *variant; /* platform; NULL: not stated */
-	char *name;	  /* annotation io.containerd.image.name */
-	char *ref_name;	  /* annotation org.opencontainers.image.ref.name */
-	bool attestation; /* says something about an image, and is none */
+	char *name;                        /* annotation io.containerd.image.name */
+	char *ref_name;                    /* annotation org.opencontainers.image.ref.name */
+	bool attestation;                  /* says something about an image, and is none */
 };
 
 struct manifest {

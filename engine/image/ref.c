@@ -9,8 +9,8 @@
 #include "base/cleanup.h"
 #include "engine/image/digest.h"
 
-#define ALNUM	   "abcdefghijklmnopqrstuvwxyz0123456789"
-#define UPPER	   "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define ALNUM      "abcdefghijklmnopqrstuvwxyz0123456789"
+#define UPPER      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define NAME_BYTES 255
 #define TAG_BYTES  128
 
@@ -186,8 +186,8 @@ int ref_parse(const char *text, struct image_ref *out, struct err *e)
 
 static char *with_version(const struct image_ref *r, char *name)
 {
-	char *text = r->digest ? xasprintf("%s@%s", name, r->digest) :
-				 xasprintf("%s:%s", name, r->tag);
+	char *text = r->digest ? xasprintf("%s@%s", name, r->digest)
+			       : xasprintf("%s:%s", name, r->tag);
 
 	free(name);
 	return text;

@@ -58,7 +58,7 @@ static int mark(struct store *s, struct map *needed, struct err *e)
 		map_put(needed, *n, NULL);
 		if (rec.digest)
 			map_put(needed, digest_hex(rec.digest), NULL);
-		STRV_FOREACH(l, rec.layers)
+		STRV_FOREACH (l, rec.layers)
 			map_put(needed, digest_hex(*l), NULL);
 		image_record_done(&rec);
 	}
@@ -66,15 +66,15 @@ static int mark(struct store *s, struct map *needed, struct err *e)
 }
 
 /* Move what is in @dir and not needed to the directory @to. */
-static int sweep(struct store *s, const char *dir, const struct map *needed, int to,
-		 char ***gone, struct err *e)
+static int sweep(struct store *s, const char *dir, const struct map *needed, int to, char ***gone,
+		 struct err *e)
 {
 	_cleanup_(strv_freep) char **names = NULL;
 	int r = store_names(s, dir, &names, e);
 
 	if (r < 0)
 		return r;
-	STRV_FOREACH(n, names) {
+	STRV_FOREACH (n, names) {
 		_cleanup_(free_p) char *path = xasprintf("%s/%s", dir, *n);
 		_cleanup_(free_p) char *hex = xstrndup(*n, DIGEST_HEX_LEN);
 

@@ -22,14 +22,14 @@
 
 struct stage {
 	struct store *store;
-	char *name;	    /* tmp/<random> */
-	int fd;		    /* of it; locked */
+	char *name; /* tmp/<random> */
+	int fd;     /* of it; locked */
 	int spool_fd;
-	int using_fd;	    /* shared lock: layers that are there stay */
-	struct map layers;  /* diff id → struct layer_info, staged here */
-	char **images;	    /* ids staged here */
-	char **blobs;	    /* hex digests */
-	char **refs;	    /* "canonical\tid" */
+	int using_fd;      /* shared lock: layers that are there stay */
+	struct map layers; /* diff id → struct layer_info, staged here */
+	char **images;     /* ids staged here */
+	char **blobs;      /* hex digests */
+	char **refs;       /* "canonical\tid" */
 	uint64_t now;
 	unsigned int serial;
 };
@@ -205,7 +205,7 @@ static int put_blob(struct stage *st, const char *p, size_t n, char digest[DIGES
 
 static int layers_size(struct stage *st, char *const *diff_ids, uint64_t *size, struct err *e)
 {
-	STRV_FOREACH(id, diff_ids) {
+	STRV_FOREACH (id, diff_ids) {
 		struct layer_info l;
 
 		if (find_layer(st, *id, &l) < 0)
@@ -224,8 +224,8 @@ static int write_record(struct stage *st, struct image_record *rec, struct err *
 	return file_write_atomic(st->fd, path, text, strlen(text), 0600, false, e);
 }
 
-static int add_image(struct stage *st, const struct staged_image *img,
-		     const struct image_config *c, char id[DIGEST_MAX], struct err *e)
+static int add_image(struct stage *st, const struct staged_image *img, const struct image_config *c,
+		     char id[DIGEST_MAX], struct err *e)
 {
 	char manifest[DIGEST_MAX];
 	struct image_record rec = { .id = id,
@@ -249,7 +249,7 @@ static int add_image(struct stage *st, const struct staged_image *img,
 		return r;
 	if (!strv_has(st->images, id))
 		strv_add(&st->images, id);
-	STRV_FOREACH(ref, img->refs)
+	STRV_FOREACH (ref, img->refs)
 		strv_addf(&st->refs, "%s\t%s", *ref, id);
 	return 0;
 }

@@ -27,9 +27,9 @@ int stage_dirfd(const struct stage *st);
 
 /* Where the bytes of a layer come from. */
 struct layer_source {
-	int fd;		 /* borrowed; a pipe or a file */
-	uint64_t offset; /* where to start when @size is given */
-	uint64_t size;	 /* bytes; UINT64_MAX: to the end of file, from where @fd stands */
+	int fd;              /* borrowed; a pipe or a file */
+	uint64_t offset;     /* where to start when @size is given */
+	uint64_t size;       /* bytes; UINT64_MAX: to the end of file, from where @fd stands */
 	const char *digest;  /* of these bytes; NULL: not known */
 	const char *diff_id; /* of the uncompressed tar; NULL: not known (import) */
 	const char *what;    /* for messages: "layer 3 of 7" */

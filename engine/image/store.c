@@ -12,9 +12,9 @@
 #include "base/strv.h"
 #include "engine/image/ref.h"
 
-#define RECORD_MAX	(256U << 10)
-#define ID_PREFIX_MIN	4
-#define TMP_TRIES	8
+#define RECORD_MAX    (256U << 10)
+#define ID_PREFIX_MIN 4
+#define TMP_TRIES     8
 
 int store_open(const char *path, struct store **out, struct err *e)
 {
@@ -130,7 +130,7 @@ bool store_tmp_reap(struct store *s)
 
 	if (store_names(s, "tmp", &names, NULL) < 0)
 		return false;
-	STRV_FOREACH(n, names) {
+	STRV_FOREACH (n, names) {
 		_cleanup_(free_p) char *path = xasprintf("tmp/%s", *n);
 		_cleanup_(fd_closep) int fd = -EBADF;
 
@@ -177,7 +177,7 @@ static int check_record(const struct image_record *r, const char *id, struct err
 {
 	if (!streq_null(r->id, id) || (r->digest && !digest_is_valid(r->digest)))
 		return err_set(e, EBADMSG, "the record of image %s is damaged", id);
-	STRV_FOREACH(l, r->layers)
+	STRV_FOREACH (l, r->layers)
 		if (!digest_is_valid(*l))
 			return err_set(e, EBADMSG, "the record of image %s is damaged", id);
 	return 0;
@@ -279,7 +279,7 @@ int ref_list_read(struct store *s, struct ref_list *out, char ***problems, struc
 	if (r < 0)
 		return r;
 	out->items = xcalloc(strv_len(names) + 1, sizeof(*out->items));
-	STRV_FOREACH(n, names) {
+	STRV_FOREACH (n, names) {
 		_cleanup_(free_p) char *path = xasprintf("refs/%s", *n);
 		struct err problem = ERR_INIT;
 
@@ -298,8 +298,9 @@ int ref_list_read(struct store *s, struct ref_list *out, char ***problems, struc
 static int no_such_image(struct err *e, const char *ref)
 {
 	err_set(e, ENOENT, "no such image: %.200s", ref);
-	return err_hint(e, "`comp load -i FILE` takes in what `docker save` or skopeo wrote; "
-			   "`comp image import ROOTFS.tar NAME` makes an image of a root file system");
+	return err_hint(e,
+			"`comp load -i FILE` takes in what `docker save` or skopeo wrote; "
+			"`comp image import ROOTFS.tar NAME` makes an image of a root file system");
 }
 
 /* The one image whose id starts with @hex. */
@@ -311,7 +312,7 @@ static int find_by_prefix(struct store *s, const char *hex, char **id, struct er
 
 	if (r < 0)
 		return r;
-	STRV_FOREACH(n, names) {
+	STRV_FOREACH (n, names) {
 		if (!skip_prefix(*n, hex) || !digest_hex_is_valid(*n))
 			continue;
 		if (found)
@@ -384,7 +385,7 @@ static char **layer_dirs(const struct store *s, char *const *diff_ids)
 {
 	char **dirs = xcalloc(1, sizeof(*dirs));
 
-	STRV_FOREACH(id, diff_ids)
+	STRV_FOREACH (id, diff_ids)
 		if (!strv_has(id + 1, *id))
 			strv_add_take(&dirs, store_layer_path(s, *id));
 	return dirs;
@@ -479,7 +480,7 @@ int store_list(struct store *s, struct image_list *out, struct err *e)
 	if (r < 0)
 		return r;
 	out->items = xcalloc(strv_len(names) + 1, sizeof(*out->items));
-	STRV_FOREACH(n, names) {
+	STRV_FOREACH (n, names) {
 		_cleanup_(free_p) char *id = xasprintf("sha256:%s", *n);
 		struct err problem = ERR_INIT;
 		struct image_record rec;

@@ -37,11 +37,11 @@ static inline void store_closep(struct store **s)
 }
 
 struct image {
-	char *id;	 /* "sha256:…" of the config */
-	char *name;	 /* familiar form of the reference it was found by; the id when by id */
-	char *digest;	 /* "sha256:…" of the manifest; NULL when unknown */
-	char **layers;	 /* absolute directories, LOWEST FIRST, each at most once */
-	uint64_t size;	 /* bytes of all layers unpacked */
+	char *id;        /* "sha256:…" of the config */
+	char *name;      /* familiar form of the reference it was found by; the id when by id */
+	char *digest;    /* "sha256:…" of the manifest; NULL when unknown */
+	char **layers;   /* absolute directories, LOWEST FIRST, each at most once */
+	uint64_t size;   /* bytes of all layers unpacked */
 	uint64_t stored; /* when it came into the store, CLOCK_REALTIME ns */
 	struct image_config config;
 };
@@ -59,7 +59,7 @@ int store_resolve_id(struct store *s, const char *ref, char **id, struct err *e)
 
 struct image_summary {
 	char *id;
-	char **tags;	/* familiar, "busybox:latest"; sorted; NULL: none */
+	char **tags;    /* familiar, "busybox:latest"; sorted; NULL: none */
 	char **digests; /* familiar, "busybox@sha256:…" */
 	uint64_t size, created, stored;
 	char *architecture, *os, *variant;
@@ -82,7 +82,7 @@ typedef int (*store_in_use_fn)(void *data, const char *id, struct err *e);
 
 struct removed {
 	char **untagged; /* familiar references */
-	char **deleted;	 /* "sha256:…": the image, then layers that nothing else needs */
+	char **deleted;  /* "sha256:…": the image, then layers that nothing else needs */
 };
 void removed_done(struct removed *r);
 /* Take away the name @ref and, with its last name, the image and the layers no

@@ -17,7 +17,7 @@ struct store {
 /* images/<hex>: what is needed of an image without reading its config. */
 struct image_record {
 	char *id;
-	char *digest; /* of the manifest; NULL: none kept */
+	char *digest;  /* of the manifest; NULL: none kept */
 	char **layers; /* diff ids, lowest first, as in the config */
 	uint64_t size, created, stored;
 	char *architecture, *os, *variant;

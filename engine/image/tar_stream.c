@@ -15,7 +15,7 @@
 
 #include "base/fd.h"
 
-#define CHUNK	   (256U << 10)
+#define CHUNK      (256U << 10)
 #define RATIO_FROM (UINT64_C(2) << 30) /* uncompressed bytes before the ratio counts */
 #define RATIO_MAX  200
 #define MAGIC_MAX  6
@@ -26,10 +26,10 @@ struct tar_stream {
 	struct archive *raw; /* undoes compression; NULL for a plain tar */
 	struct archive *tar;
 	struct archive_entry *entry; /* owned by @tar */
-	struct hasher *hasher;	     /* NULL: not hashing */
-	uint64_t unpacked;	     /* bytes that came out of @raw */
-	struct err err;		     /* what a callback had to say */
-	size_t n_head;		     /* bytes in @chunk read ahead while sniffing */
+	struct hasher *hasher;       /* NULL: not hashing */
+	uint64_t unpacked;           /* bytes that came out of @raw */
+	struct err err;              /* what a callback had to say */
+	size_t n_head;               /* bytes in @chunk read ahead while sniffing */
 	char chunk[CHUNK];
 };
 
@@ -132,7 +132,11 @@ static bool is_compressed(const char *p, size_t n)
 	static const struct {
 		const char *magic;
 		size_t n;
-	} known[] = { { "\x1f\x8b", 2 }, { "\x28\xb5\x2f\xfd", 4 }, { "\xfd" "7zXZ", 6 } };
+	} known[] = { { "\x1f\x8b", 2 },
+		      { "\x28\xb5\x2f\xfd", 4 },
+		      { "\xfd"
+			"7zXZ",
+			6 } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
 		if (n >= known[i].n && memcmp(p, known[i].magic, known[i].n) == 0)
@@ -216,7 +220,8 @@ int tar_stream_next(struct tar_stream *t, struct tar_entry *out, struct err *e)
 		.gid = archive_entry_gid(a),
 		.rdev_major = (uint32_t)archive_entry_rdevmajor(a),
 		.rdev_minor = (uint32_t)archive_entry_rdevminor(a),
-		.mtime = { .tv_sec = archive_entry_mtime(a), .tv_nsec = archive_entry_mtime_nsec(a) },
+		.mtime = { .tv_sec = archive_entry_mtime(a),
+			   .tv_nsec = archive_entry_mtime_nsec(a) },
 		.offset = (uint64_t)archive_filter_bytes(t->tar, 0),
 	};
 	out->hardlink = out->link != NULL;

@@ -16,15 +16,15 @@ struct tar_stream;
 
 /* One entry; texts are borrowed until the next one. */
 struct tar_entry {
-	const char *path;	/* as in the archive: any bytes */
-	const char *link;	/* target of a hard link or symlink, else NULL */
+	const char *path; /* as in the archive: any bytes */
+	const char *link; /* target of a hard link or symlink, else NULL */
 	bool hardlink;
-	mode_t mode;		/* type and permissions; type 0 for a hard link */
+	mode_t mode; /* type and permissions; type 0 for a hard link */
 	int64_t uid, gid;
 	uint32_t rdev_major, rdev_minor;
-	uint64_t size;		/* of a regular file; holes included */
+	uint64_t size; /* of a regular file; holes included */
 	struct timespec mtime;
-	uint64_t offset;	/* of the data in the uncompressed tar */
+	uint64_t offset; /* of the data in the uncompressed tar */
 };
 
 /* @fd: borrowed.  @skip: it is a file, data nobody reads may be skipped with

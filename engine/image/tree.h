@@ -16,9 +16,9 @@
 #define TREE_MAX_DEPTH 512
 
 struct tree {
-	int root;	 /* borrowed */
-	char *dir;	 /* the directory @dir_fd was resolved from; NULL: none */
-	int dir_fd;	 /* O_PATH */
+	int root;   /* borrowed */
+	char *dir;  /* the directory @dir_fd was resolved from; NULL: none */
+	int dir_fd; /* O_PATH */
 	/* Called for a directory made where a whiteout was: it hides the same
 	 * directory of lower layers, so it wants the opaque mark. */
 	int (*opaque)(void *data, int dirfd, struct err *e);

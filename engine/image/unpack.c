@@ -21,9 +21,9 @@
 #include "engine/image/tar_stream.h"
 #include "engine/image/tree.h"
 
-#define WHITEOUT	".wh."
+#define WHITEOUT        ".wh."
 #define WHITEOUT_OPAQUE ".wh..wh..opq"
-#define MAX_DEFERRED	(64U << 20) /* bytes of directory names to remember */
+#define MAX_DEFERRED    (64U << 20) /* bytes of directory names to remember */
 
 struct dir_time {
 	struct timespec mtime;
@@ -37,7 +37,7 @@ struct state {
 	struct dir_time *dirs;
 	size_t n_dirs, cap_dirs;
 	struct buf names; /* of those directories, each with its NUL */
-	bool setgid;	  /* some directory hands its group down: chown everything */
+	bool setgid;      /* some directory hands its group down: chown everything */
 };
 
 const char *unpack_printable(const char *path, char buf[256])
@@ -45,7 +45,8 @@ const char *unpack_printable(const char *path, char buf[256])
 	size_t n = 0;
 
 	for (; *path && n < 200; path++)
-		buf[n++] = (unsigned char)*path < 0x20 || *path == 0x7f || *path == '"' ? '?' : *path;
+		buf[n++] = (unsigned char)*path < 0x20 || *path == 0x7f || *path == '"' ? '?'
+											: *path;
 	/* Do not cut a multi-byte character in two. */
 	while (*path && n > 0 && ((unsigned char)*path & 0xc0) == 0x80)
 		path--, n--;
@@ -236,7 +237,8 @@ static int put_hardlink(struct state *s, int dirfd, const char *name, const stru
 	char shown[256];
 
 	if (!target)
-		return err_wrap(e, -EBADMSG, "hard link to \"%s\"", unpack_printable(t->link, shown));
+		return err_wrap(e, -EBADMSG, "hard link to \"%s\"",
+				unpack_printable(t->link, shown));
 	from = tree_find_dir(&s->tree, target, &from_name, NULL);
 	if (from < 0 || !*from_name || fstatat(from, from_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_set(e, EBADMSG, "hard link to \"%s\", which the layer does not have",
@@ -289,7 +291,8 @@ static int put_node(struct state *s, int dirfd, const char *name, const struct t
 
 static int mark_opaque(struct state *s, int dirfd, const char *name, struct err *e)
 {
-	_cleanup_(fd_closep) int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_(fd_closep) int fd = openat(dirfd, name,
+					     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
 		return err_errno(e, errno, "open a directory");
@@ -345,7 +348,8 @@ static int check_limits(struct state *s, const struct tar_entry *t, struct err *
 		return err_set(e, ENOSPC, "more than %ju files, or the disk has no inodes left",
 			       (uintmax_t)u->max_files);
 	if (t->size > u->max_bytes - u->bytes)
-		return err_set(e, ENOSPC, "no space left on device: the layer needs more than %ju MB",
+		return err_set(e, ENOSPC,
+			       "no space left on device: the layer needs more than %ju MB",
 			       (uintmax_t)(u->max_bytes >> 20));
 	u->bytes += t->size;
 	return 0;

@@ -20,8 +20,8 @@
 #define UNPACK_MAX_FILES 1000000
 
 struct unpack {
-	int root;	     /* the directory; borrowed; umask must be 0 */
-	uint64_t max_bytes;  /* of all files together */
+	int root;           /* the directory; borrowed; umask must be 0 */
+	uint64_t max_bytes; /* of all files together */
 	uint64_t max_files;
 	int (*opaque)(void *data, int dirfd, struct err *e);
 	void *data;

@@ -15,8 +15,8 @@
 
 struct diag {
 	struct err errs[DIAG_MAX_ERRORS];
-	size_t n;	   /* used in @errs */
-	size_t n_more;	   /* further errors that found no room */
+	size_t n;          /* used in @errs */
+	size_t n_more;     /* further errors that found no room */
 	struct err *warns; /* in order of appearance; code is 0 */
 	size_t n_warns;
 	struct map seen; /* texts of the warnings */
@@ -28,8 +28,7 @@ void diag_done(struct diag *d); /* d may be used again after */
 
 /* All of these take NULL for @d, and diag_err*() return -code. */
 int diag_add(struct diag *d, const struct err *e); /* copies; returns -e->code */
-int diag_err(struct diag *d, const struct node *at, int code, const char *fmt, ...)
-	_printf_(4, 5);
+int diag_err(struct diag *d, const struct node *at, int code, const char *fmt, ...) _printf_(4, 5);
 /* As diag_err() at the position of a key rather than of its value. */
 int diag_err_key(struct diag *d, const struct node *map, const struct node_entry *key, int code,
 		 const char *fmt, ...) _printf_(5, 6);

@@ -10,11 +10,11 @@
 #include "compose/project.h"
 
 struct graph_edge {
-	size_t to;		/* index into graph.nodes */
-	const char *via;	/* "depends_on", "links", … : the key that says so */
-	const char *condition;	/* "service_started", "service_healthy", … */
+	size_t to;              /* index into graph.nodes */
+	const char *via;        /* "depends_on", "links", … : the key that says so */
+	const char *condition;  /* "service_started", "service_healthy", … */
 	bool restart, required; /* as in depends_on */
-	const struct node *at;	/* what in the file says so */
+	const struct node *at;  /* what in the file says so */
 };
 
 struct graph_node {

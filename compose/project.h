@@ -31,17 +31,17 @@
 #include "compose/node.h"
 
 struct project_options {
-	char **files;		 /* -f; NULL: COMPOSE_FILE, then the default names upwards */
+	char **files;            /* -f; NULL: COMPOSE_FILE, then the default names upwards */
 	char *project_directory; /* NULL: the folder of the first file */
-	char *name;		 /* -p */
-	char **env_files;	 /* --env-file; NULL: COMPOSE_ENV_FILES, then .env */
-	char **profiles;	 /* --profile; NULL: COMPOSE_PROFILES */
-	char **services;	 /* keep these and what they depend on; NULL: all */
-	bool all_resources;	 /* keep networks, volumes, … that no service uses */
+	char *name;              /* -p */
+	char **env_files;        /* --env-file; NULL: COMPOSE_ENV_FILES, then .env */
+	char **profiles;         /* --profile; NULL: COMPOSE_PROFILES */
+	char **services;         /* keep these and what they depend on; NULL: all */
+	bool all_resources;      /* keep networks, volumes, … that no service uses */
 	bool no_interpolate, no_normalize, no_path_resolution, no_env_resolution, no_consistency;
 	char *const *environ; /* the process environment, "KEY=value"; NULL: none */
-	char *cwd;	      /* NULL: the current directory */
-	int stdin_fd;	      /* read for `-f -`; 0 is the usual one */
+	char *cwd;            /* NULL: the current directory */
+	int stdin_fd;         /* read for `-f -`; 0 is the usual one */
 };
 
 /* A value of the interpolation environment and where it came from. */
@@ -54,14 +54,14 @@ struct project {
 	struct arena *arena;
 	const char *name;
 	const char *working_dir; /* absolute */
-	char **config_files;	 /* absolute, "-" for standard input */
-	char **env_files;	 /* those read for interpolation; absolute */
-	struct node *model;	 /* root map: name, services, networks, volumes, secrets,
+	char **config_files;     /* absolute, "-" for standard input */
+	char **env_files;        /* those read for interpolation; absolute */
+	struct node *model;      /* root map: name, services, networks, volumes, secrets,
 				  * configs, models, x-*; only what is enabled and used */
-	struct node *disabled;	 /* services that no active profile enables; a map */
-	char **profiles;	 /* active ones */
-	struct map environment;	 /* name -> struct project_var *, in the arena */
-	bool raw;		 /* loaded with no_interpolate: short forms may remain */
+	struct node *disabled;   /* services that no active profile enables; a map */
+	char **profiles;         /* active ones */
+	struct map environment;  /* name -> struct project_var *, in the arena */
+	bool raw;                /* loaded with no_interpolate: short forms may remain */
 };
 
 /* Load, check and resolve.  0, or -EINVAL and the like with at least one error in

@@ -54,7 +54,8 @@ int netlink_do(struct netlink *nl, struct nl_msg *msg, int tolerate, struct err 
 /* Send a GET request and hand every answer to @fn; a negative return of @fn
  * ends the walk and is returned (the rest is read and dropped).  With
  * NLM_F_DUMP in the request's flags this is a dump, started again when the
- * kernel says that it changed under way; @restart is called before each start. */
+ * kernel says that it changed under way (eight times at most, then the last one
+ * stands); @restart is called before each start. */
 typedef int (*netlink_each_fn)(const struct nlmsghdr *h, void *data);
 int netlink_query(struct netlink *nl, struct nl_msg *msg, netlink_each_fn fn,
 		  void (*restart)(void *data), void *data, struct err *e);

@@ -12,14 +12,18 @@
  * another link got an overlapping prefix meanwhile, the bridge is removed and the
  * call returns -EADDRINUSE: read the host and plan again, a few times at most.
  *
+ * Taking a whole project's networks away is cheapest in one go: link_sweep() deletes
+ * its bridges and all host ends of its endpoints together.  Each deletion makes the
+ * kernel wait some 30 to 60 ms, whether of one link or of a hundred.
+ *
  * Drivers other than bridge ("none", "host") have no struct network.
  *
  * Side effects outside the network itself: net.ipv4.ip_forward (and for IPv6
  * networks net.ipv6.conf.all.forwarding) is set to 1 if it was 0, and stays so,
- * as with Docker: other programs may have come to rely on it.  These calls read
- * and write /proc/sys, so @nl must be of the namespace the caller is in.  accept_ra=1 links
- * that a host uses for its IPv6 default route are set to 2 then, since the
- * kernel ignores router advertisements on a forwarding host otherwise.
+ * as with Docker: other programs may have come to rely on it.  A link with the
+ * host's IPv6 default route and accept_ra=1 gets accept_ra=2 before, since a
+ * forwarding host ignores router advertisements otherwise.  These calls read and
+ * write /proc/sys, so @nl must be of the namespace the caller is in.
  */
 #ifndef NET_NETWORK_H
 #define NET_NETWORK_H

@@ -103,11 +103,11 @@ static json *request(struct context *ctx, const char *command, const struct plan
 	return o;
 }
 
-int apply_start(struct context *ctx, const char *command, const struct plan *plan,
-		struct progress *progress, struct apply_client **out, struct err *e)
+int apply_client_start(struct context *ctx, const char *command, const struct plan *plan,
+		       struct progress *progress, struct apply_client **out, struct err *e)
 {
 	_cleanup_(json_unrefp) json *message = request(ctx, command, plan);
-	_cleanup_(apply_freep) struct apply_client *a = new0(struct apply_client);
+	_cleanup_(apply_client_freep) struct apply_client *a = new0(struct apply_client);
 	int r = ctx_dirs(ctx, e);
 
 	a->ctx = ctx;
@@ -121,7 +121,7 @@ int apply_start(struct context *ctx, const char *command, const struct plan *pla
 	return r;
 }
 
-void apply_free(struct apply_client *a)
+void apply_client_free(struct apply_client *a)
 {
 	if (!a)
 		return;
@@ -129,22 +129,22 @@ void apply_free(struct apply_client *a)
 	free(a);
 }
 
-int apply_fd(const struct apply_client *a)
+int apply_client_fd(const struct apply_client *a)
 {
 	return control_client_fd(a->control);
 }
 
-bool apply_pending(const struct apply_client *a)
+bool apply_client_pending(const struct apply_client *a)
 {
 	return control_client_pending(a->control);
 }
 
-bool apply_is_done(const struct apply_client *a)
+bool apply_client_is_done(const struct apply_client *a)
 {
 	return a->done;
 }
 
-int apply_result(const struct apply_client *a, struct err *e)
+int apply_client_result(const struct apply_client *a, struct err *e)
 {
 	if (!a->result.code)
 		return 0;
@@ -153,7 +153,7 @@ int apply_result(const struct apply_client *a, struct err *e)
 	return -a->result.code;
 }
 
-int apply_cancel(struct apply_client *a, struct err *e)
+int apply_client_cancel(struct apply_client *a, struct err *e)
 {
 	_cleanup_(json_unrefp) json *o = json_new_object();
 
@@ -187,7 +187,7 @@ static void on_message(struct apply_client *a, json *m)
 	}
 }
 
-int apply_step(struct apply_client *a, struct err *e)
+int apply_client_step(struct apply_client *a, struct err *e)
 {
 	_cleanup_(json_unrefp) json *m = NULL;
 	int r = control_receive(a->control, &m, NULL, NULL, e);
@@ -208,7 +208,7 @@ static int on_signal(struct apply_client *a, int signal_fd, int *n, struct err *
 	if (read(signal_fd, &info, sizeof(info)) != sizeof(info))
 		return 0;
 	if ((*n)++ == 0)
-		return apply_cancel(a, e);
+		return apply_client_cancel(a, e);
 	return err_set(e, ECANCELED, "canceled; the supervisor finishes what it has begun");
 }
 
@@ -217,11 +217,11 @@ static int run_to_end(struct apply_client *a, int signal_fd, struct err *e)
 	int n_signals = 0, r = 0;
 
 	while (!a->done && r == 0) {
-		struct pollfd p[] = { { .fd = apply_fd(a), .events = POLLIN },
+		struct pollfd p[] = { { .fd = apply_client_fd(a), .events = POLLIN },
 				      { .fd = signal_fd, .events = POLLIN } };
 
-		if (apply_pending(a)) {
-			r = apply_step(a, e);
+		if (apply_client_pending(a)) {
+			r = apply_client_step(a, e);
 			continue;
 		}
 		if (poll(p, ARRAY_SIZE(p), progress_interval(a->progress)) < 0 && errno != EINTR)
@@ -229,12 +229,12 @@ static int run_to_end(struct apply_client *a, int signal_fd, struct err *e)
 		if (p[1].revents)
 			r = on_signal(a, signal_fd, &n_signals, e);
 		if (p[0].revents && r == 0)
-			r = apply_step(a, e);
+			r = apply_client_step(a, e);
 		if (!p[0].revents)
 			progress_tick(a->progress);
 	}
 	if (r == 0)
-		r = apply_result(a, e);
+		r = apply_client_result(a, e);
 	if (n_signals && r == 0)
 		r = err_set(e, ECANCELED, "canceled");
 	return r;
@@ -243,9 +243,9 @@ static int run_to_end(struct apply_client *a, int signal_fd, struct err *e)
 static int apply_once(struct context *ctx, const char *command, const struct plan *plan,
 		      struct progress *progress, bool *heard, struct err *e)
 {
-	_cleanup_(apply_freep) struct apply_client *a = NULL;
+	_cleanup_(apply_client_freep) struct apply_client *a = NULL;
 	int signal_fd = ctx_cancel_fd(ctx, e);
-	int r = signal_fd < 0 ? signal_fd : apply_start(ctx, command, plan, progress, &a, e);
+	int r = signal_fd < 0 ? signal_fd : apply_client_start(ctx, command, plan, progress, &a, e);
 
 	if (r == 0)
 		r = run_to_end(a, signal_fd, e);
@@ -262,7 +262,7 @@ static void show_kept(struct progress *p, const struct plan *plan)
 	}
 }
 
-void apply_show(struct progress *p, const struct plan *plan)
+void plan_show(struct progress *p, const struct plan *plan)
 {
 	show_kept(p, plan);
 	for (size_t i = 0; i < plan->actions.n; i++) {
@@ -289,7 +289,7 @@ int ctx_apply(struct context *ctx, const char *command, const struct plan *plan,
 	STRV_FOREACH (w, plan->warnings)
 		ctx_warn(ctx, "%s", *w);
 	if (ctx->global.dry_run) {
-		apply_show(progress, plan);
+		plan_show(progress, plan);
 		return 0;
 	}
 	show_kept(progress, plan);

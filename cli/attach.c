@@ -64,7 +64,8 @@ static int end_apply(struct attach *a, const char *command, struct err *e)
 		return r < 0 ? r : -EINVAL;
 	}
 	if (plan.actions.n && a->n_applies < MAX_APPLIES) {
-		r = apply_start(a->ctx, command, &plan, a->progress, &a->applies[a->n_applies], e);
+		r = apply_client_start(a->ctx, command, &plan, a->progress,
+				       &a->applies[a->n_applies], e);
 		a->n_applies += r == 0;
 	}
 	plan_done(&plan);
@@ -200,10 +201,10 @@ static int step_applies(struct attach *a, const struct pollfd *p, struct err *e)
 		struct apply_client *c = a->applies[i];
 		int r = 0;
 
-		while (!apply_is_done(c) && r == 0 && apply_pending(c))
-			r = apply_step(c, e);
-		if (!apply_is_done(c) && r == 0 && p[i].revents)
-			r = apply_step(c, e);
+		while (!apply_client_is_done(c) && r == 0 && apply_client_pending(c))
+			r = apply_client_step(c, e);
+		if (!apply_client_is_done(c) && r == 0 && p[i].revents)
+			r = apply_client_step(c, e);
 		if (r < 0)
 			return r;
 	}
@@ -213,7 +214,7 @@ static int step_applies(struct attach *a, const struct pollfd *p, struct err *e)
 static bool applies_done(const struct attach *a)
 {
 	for (size_t i = 0; i < a->n_applies; i++)
-		if (!apply_is_done(a->applies[i]))
+		if (!apply_client_is_done(a->applies[i]))
 			return false;
 	return true;
 }
@@ -221,7 +222,7 @@ static bool applies_done(const struct attach *a)
 static bool something_pending(const struct attach *a)
 {
 	for (size_t i = 0; i < a->n_applies; i++)
-		if (!apply_is_done(a->applies[i]) && apply_pending(a->applies[i]))
+		if (!apply_client_is_done(a->applies[i]) && apply_client_pending(a->applies[i]))
 			return true;
 	return watch_pending(a->watch);
 }
@@ -238,7 +239,8 @@ static int wait_and_handle(struct attach *a, int signal_fd, bool more, struct er
 
 	for (size_t i = 0; i < a->n_applies; i++)
 		p[3 + i] = (struct pollfd){
-			.fd = apply_is_done(a->applies[i]) ? -1 : apply_fd(a->applies[i]),
+			.fd = apply_client_is_done(a->applies[i]) ? -1
+								  : apply_client_fd(a->applies[i]),
 			.events = POLLIN,
 		};
 	n = poll(p, 3 + a->n_applies, busy ? 0 : watch_timeout(a->watch));
@@ -317,7 +319,7 @@ static int attach_open(struct attach *a, struct err *e)
 static void attach_close(struct attach *a)
 {
 	for (size_t i = 0; i < a->n_applies; i++)
-		apply_free(a->applies[i]);
+		apply_client_free(a->applies[i]);
 	progress_free(a->progress);
 	log_view_free(a->view);
 	watch_free(a->watch);

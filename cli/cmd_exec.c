@@ -188,7 +188,7 @@ static int run_exec(struct context *ctx, struct invocation *in, struct err *e)
 {
 	const struct exec_options *o = in->options;
 	_cleanup_(free_p) char *container = NULL;
-	bool tty;
+	bool tty = false;
 	int r = ctx_need_root(ctx, e);
 
 	if (r == 0)

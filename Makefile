@@ -22,7 +22,7 @@ endif
 CPPFLAGS += -I. -D_GNU_SOURCE -D_FORTIFY_SOURCE=2
 STD	:= -std=gnu17 -fno-strict-aliasing -fstack-protector-strong
 LDFLAGS	+= -Wl,--as-needed -Wl,-z,relro
-LIBS	:= -lyaml -ljson-c -lnl-route-3 -lnl-3 -lseccomp -lcap -lcrypto
+LIBS	:= -lyaml -ljson-c -lnl-route-3 -lnl-3 -lseccomp -lcap -lcrypto -lm
 CPPFLAGS += -I/usr/include/libnl3
 
 ifeq ($(FLAVOR),sanitize)

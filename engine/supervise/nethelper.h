@@ -39,8 +39,9 @@
  * fetch and quit mean the same in every version, so a newer supervisor can
  * always take the sockets out of an older process and replace it.
  *
- *	hello				-> "version", "pid", "dns": [key], "forwards": [key],
- *					   "names": [key]
+ *	hello  from (0)			-> "version", "pid", "held": ["dns:KEY", "forward:KEY",
+ *					   "names:KEY", …] from that index on, and "next" when there
+ *					   are more
  *	fetch  kind ("dns"/"forward"), key	-> the sockets, beside the answer
  *	quit				the process exits after the answer
  *	dns    key, networks[], internal_only, upstreams[], links["ALIAS=NAME"];
@@ -53,8 +54,8 @@
  *	forward_remove  key
  *	stats				-> counters, for tests and `comp doctor`
  *
- * The process exits by itself on quit, and when it has held nothing and nobody
- * was connected for 60 s.
+ * Keys are at most 200 bytes.  The process exits by itself on quit, and when it has held nothing
+ *and nobody was connected for 60 s.
  */
 #ifndef ENGINE_SUPERVISE_NETHELPER_H
 #define ENGINE_SUPERVISE_NETHELPER_H
@@ -66,7 +67,9 @@
 
 #define NETHELPER_VERSION 1
 #define NETHELPER_MSG_MAX 65536
+#define NETHELPER_KEY_MAX 200
 #define NETHELPER_SOCKET  "nethelper.sock"
+#define NETHELPER_LOG     "nethelper.log" /* its stderr: empty unless it dies complaining */
 
 struct nethelper;
 
@@ -76,7 +79,7 @@ enum nethelper_event {
 	NETHELPER_FAILED,    /* it cannot be started at present; tried again later */
 	NETHELPER_REFUSED,   /* it refused a message; @e holds its words */
 };
-/* Called from the loop, never from inside a call to this module. */
+/* Called from the loop, never from inside a call to this module; must not free @h. */
 typedef void (*nethelper_fn)(struct nethelper *h, enum nethelper_event event, const struct err *e,
 			     void *data);
 

@@ -29,7 +29,7 @@ char *arena_strdup(struct arena *a, const char *s);
 char *arena_strndup(struct arena *a, const char *s, size_t n);
 char *arena_printf(struct arena *a, const char *fmt, ...) _printf_(2, 3);
 const char *arena_intern(struct arena *a, const char *s); /* same text, same pointer */
-size_t arena_used(const struct arena *a);		  /* bytes */
+size_t arena_used(const struct arena *a);                 /* bytes */
 
 /* ---- nodes ---------------------------------------------------------------- */
 enum node_kind { NODE_NULL, NODE_BOOL, NODE_INT, NODE_FLOAT, NODE_STRING, NODE_SEQ, NODE_MAP };
@@ -48,8 +48,8 @@ struct node {
 	enum node_kind kind;
 	enum node_tag tag;
 	const char *file; /* as the user named it; interned; NULL for made-up nodes */
-	int line, col;	  /* 1-based; 0 for made-up nodes */
-	bool quoted;	  /* a quoted or block scalar: never anything but a string */
+	int line, col;    /* 1-based; 0 for made-up nodes */
+	bool quoted;      /* a quoted or block scalar: never anything but a string */
 	const char *text; /* scalars: as written (strings: the value); NULL for null */
 	union {
 		bool boolean;
@@ -58,12 +58,12 @@ struct node {
 	};
 	size_t n, cap; /* NODE_SEQ, NODE_MAP: used and allocated */
 	union {
-		struct node **items;	    /* NODE_SEQ */
+		struct node **items;        /* NODE_SEQ */
 		struct node_entry *entries; /* NODE_MAP, in order of appearance */
 	};
-	struct node_index *index;    /* NODE_MAP: built by node_get() once a map is large */
+	struct node_index *index;    /* NODE_MAP: kept by node_put() once a map is large */
 	const struct node *replaced; /* the value this one overrode when files were merged */
-	const char *origin;	     /* what else made this value: "${FOO} from .env:3"; or NULL */
+	const char *origin;          /* what else made this value: "${FOO} from .env:3"; or NULL */
 };
 
 struct node *node_null(struct arena *a);
@@ -83,7 +83,7 @@ void node_put(struct arena *a, struct node *map, const char *key, struct node *v
 void node_put_at(struct arena *a, struct node *map, const char *key, struct node *value,
 		 const struct node_entry *like);
 bool node_remove(struct node *map, const char *key); /* true if it was there; keeps the order */
-void node_sort_keys(struct node *map);		     /* by byte value; not recursive */
+void node_sort_keys(struct node *map);               /* by byte value; not recursive */
 struct node *node_copy(struct arena *a, const struct node *n); /* deep */
 bool node_equal(const struct node *a, const struct node *b);   /* values only, not positions */
 

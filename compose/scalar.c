@@ -236,6 +236,63 @@ void scalar_resolve(struct arena *a, struct node *n, const char *text, size_t le
 		n->text = length ? arena_strndup(a, text, length) : "";
 }
 
+/* ---- writing -------------------------------------------------------------------- */
+/* [-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?: "22:22" was 1342 in YAML 1.1. */
+static bool is_base60(const char *s)
+{
+	const char *start;
+
+	s += *s == '-' || *s == '+';
+	if (*s < '0' || *s > '9')
+		return false;
+	s += strspn(s, "0123456789_");
+	for (start = s; *s == ':'; s++) {
+		size_t digits = strspn(s + 1, "0123456789");
+
+		if (digits < 1 || digits > 2 || (digits == 2 && s[1] > '5'))
+			return false;
+		s += digits;
+	}
+	if (s == start)
+		return false;
+	return !*s || (*s == '.' && !s[1 + strspn(s + 1, "0123456789_")]);
+}
+
+/* YYYY-M-D, whatever follows: a date or a timestamp in YAML 1.1. */
+static bool is_date(const char *s)
+{
+	size_t month, day;
+
+	if (strspn(s, "0123456789") != 4 || s[4] != '-')
+		return false;
+	month = strspn(s + 5, "0123456789");
+	if (month < 1 || month > 2 || s[5 + month] != '-')
+		return false;
+	day = strspn(s + 6 + month, "0123456789");
+	return day >= 1 && day <= 2;
+}
+
+static bool is_old_bool(const char *s)
+{
+	static const char *const names[] = {
+		"y", "Y", "yes", "Yes", "YES", "on",  "On",  "ON",
+		"n", "N", "no",  "No",  "NO",  "off", "Off", "OFF",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (streq(s, names[i]))
+			return true;
+	return false;
+}
+
+bool scalar_is_safe(const char *text)
+{
+	struct node n = { 0 };
+
+	return scalar_is_string(text, strlen(text), &n) && !is_base60(text) && !is_date(text) &&
+	       !is_old_bool(text) && !streq(text, "<<");
+}
+
 /* ---- tags ------------------------------------------------------------------------- */
 /* RFC 4648, section 4. */
 static int base64_value(char c)

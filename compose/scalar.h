@@ -16,5 +16,7 @@ int scalar_resolve_tagged(struct arena *a, struct node *n, const char *tag, cons
 /* True when scalar_resolve() would make it a string; otherwise kind and value
  * (not the text) of @n are set. */
 bool scalar_is_string(const char *text, size_t length, struct node *n);
+/* True when every YAML reader, old ones too, takes it for that string. */
+bool scalar_is_safe(const char *text);
 
 #endif

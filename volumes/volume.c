@@ -85,7 +85,8 @@ static int read_volume(const char *root, int dirfd, const char *name, struct vol
 	v->anonymous = json_get_bool(o, "anonymous", false);
 	v->created = json_get_u64(o, "created", 0);
 	v->path = xasprintf("%s/%s/_data", root, name);
-	*out = TAKE_PTR(v);
+	if (out)
+		*out = TAKE_PTR(v);
 	return 0;
 }
 

@@ -41,8 +41,8 @@ int volume_name_check(const char *name, struct err *e);
  * it.  Returns 1 when made, 0 when it was there already, in which case *out tells
  * what is on disk: whether that matches is for the caller to judge.  @out may be NULL. */
 int volume_ensure(const char *root, const struct volume *want, struct volume **out, struct err *e);
-int volume_load(const char *root, const char *name, struct volume **out,
-		struct err *e); /* -ENOENT */
+/* -ENOENT: there is none.  @out may be NULL: just look. */
+int volume_load(const char *root, const char *name, struct volume **out, struct err *e);
 /* All of them, sorted by name; volume_list_free() the result. */
 int volume_list(const char *root, struct volume ***out, size_t *n, struct err *e);
 void volume_list_free(struct volume **v, size_t n);

@@ -147,7 +147,7 @@ static void apply_end(struct apply *a)
 	bool leaving;
 
 	assert(sv->applies == a);
-	if (connect_firewall(sv, &e) < 0 && !a->err.code)
+	if ((networks_flush(sv, &e) < 0 || connect_firewall(sv, &e) < 0) && !a->err.code)
 		a->err = e;
 	sv->applies = a->next;
 	leaving = !sv->applies && supervisor_sweep(sv);
@@ -667,6 +667,7 @@ static void save_model(struct apply *a)
 static void apply_begin(struct apply *a)
 {
 	a->begun = true;
+	a->sv->collect_links = a->keep_going;
 	source_clear(&a->sv->idle);
 	resolv_done(&a->sv->host_resolv);
 	(void)resolv_read_host(&a->sv->host_resolv,

@@ -557,7 +557,7 @@ int connect_remove(struct container *c, struct err *e)
 		struct err e2 = ERR_INIT;
 
 		if (a->host_ifname)
-			err_keep_first(&r, e, endpoint_remove_many(c->sv->nl, names, 1, &e2), &e2);
+			err_keep_first(&r, e, networks_drop_links(c->sv, names, 1, &e2), &e2);
 		if (a->ipv4)
 			networks_release_address(c->sv, a->network, a->ipv4);
 		if (a->ipv6)
@@ -663,7 +663,7 @@ static void on_firewall_change(struct source *s, int fd, uint32_t events, void *
 	struct supervisor *sv = data;
 	struct err e = ERR_INIT;
 
-	if (firewall_watch_read(fd, sv->project, &e) <= 0)
+	if (firewall_watch_read(fd, sv->table, &e) <= 0)
 		return;
 	supervisor_log(sv, "the nft table was deleted by somebody else; putting it back");
 	sv->firewall_dirty = true;
@@ -688,7 +688,7 @@ int connect_firewall(struct supervisor *sv, struct err *e)
 {
 	_cleanup_(free_p) struct firewall_network *networks = NULL;
 	_cleanup_(free_p) struct firewall_port *ports = NULL;
-	struct firewall fw = { .project = sv->project };
+	struct firewall fw = { .project = sv->table };
 	int r;
 
 	if (!sv->firewall_dirty)
@@ -711,7 +711,7 @@ int connect_firewall(struct supervisor *sv, struct err *e)
 		add_firewall_ports(entry->value, &ports, &fw.n_ports);
 	fw.networks = networks;
 	fw.ports = ports;
-	r = fw.n_networks ? firewall_apply(&fw, e) : firewall_remove(sv->project, e);
+	r = fw.n_networks ? firewall_apply(&fw, e) : firewall_remove(sv->table, e);
 	if (r < 0)
 		return err_wrap(e, r, "firewall");
 	sv->firewall_dirty = false;

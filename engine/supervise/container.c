@@ -21,6 +21,7 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/proc.h"
+#include "base/signals.h"
 #include "engine/supervise/restart.h"
 #include "volumes/volume.h"
 
@@ -681,7 +682,7 @@ static void on_stop_timer(struct source *s, void *data)
 		_cleanup_(free_p) char *why = xasprintf(
 			"its main process ignores %s, so it was killed without waiting "
 			"(init: true helps)",
-			sigabbrev_np(stop_signal(c)));
+			signal_name(stop_signal(c)));
 
 		apply_note(c->sv, id, "working", "Stopping", why);
 	}

@@ -40,6 +40,7 @@ struct health_probe;
 struct supervisor {
 	const struct dirs *dirs;
 	char *project;
+	char *table; /* names our nft table: the project, and the root when it is not the default */
 	char *run_dir;
 	int run_fd, lock_fd, comp_fd, monitor_fd; /* …; our own binary and comp-monitor, to exec */
 	char *init_layer;
@@ -55,6 +56,10 @@ struct supervisor {
 	bool firewall_dirty; /* the nft table does not say what it should */
 	int firewall_watch;  /* -EBADF until there is a table */
 	struct source *firewall_source;
+	/* While a plan takes things down, links and networks are collected and go
+	 * in one request: the kernel takes as long for one link as for hundreds. */
+	bool collect_links;
+	char **doomed_links, **doomed_networks;
 	struct apply *applies; /* the first runs, the others wait */
 	struct session *sessions;
 	struct control_conn **subscribers;
@@ -143,6 +148,10 @@ int networks_create(struct supervisor *sv, const char *name, json *config, bool 
 		    struct err *e);
 /* Returns 1 when it stays because containers of others use it. */
 int networks_remove(struct supervisor *sv, const char *name, struct err *e);
+/* Delete the host's end of container links, now or with networks_flush(). */
+int networks_drop_links(struct supervisor *sv, const char *const *names, size_t n, struct err *e);
+/* Delete what was collected, links first, then the records of their networks. */
+int networks_flush(struct supervisor *sv, struct err *e);
 /* Take an address (@want: text, NULL for any) for container @id; @taken: text. */
 int networks_take_address(struct supervisor *sv, struct network *n, int family, const char *id,
 			  const char *want, struct ip_addr *taken, struct err *e);

@@ -12,7 +12,7 @@
  *
  *	frame   u16 magic 0x4c43 ("CL")
  *		u8  stream      1 stdout (also a terminal), 2 stderr, 3 system
- *		u8  flags       LOG_OPEN, LOG_CONT, LOG_GAP, LOG_END
+ *		u8  flags       LOG_OPEN, LOG_CONT, LOG_GAP, LOG_END, LOG_OTHER
  *		u32 length      bytes of payload, 0..LOG_FRAME_MAX
  *		u64 real        CLOCK_REALTIME ns when it was read; to show
  *		u64 order       to sort by; see below
@@ -23,7 +23,9 @@
  * The payload is what one read(2) of the container's output returned, as it
  * was: usually many lines, not always whole ones.  LOG_OPEN says that the last
  * line is not finished in this frame, LOG_CONT that the first bytes finish (or
- * go on with) the line which the stream's previous frame left open.  So the
+ * go on with) the line which the stream's previous frame left open, LOG_OTHER that
+ * the other stream has an unfinished line at this point (in a system frame: that
+ * one of them has).  So the
  * writer need not look at the bytes, nothing is held back in its memory, and
  * log_reader.h makes lines again: cut at LOG_LINE_MAX, with the time at which
  * they were finished.  Overhead: 32 bytes a frame.
@@ -74,7 +76,8 @@ enum log_frame_flags {
 	LOG_CONT = 1 << 1,
 	LOG_GAP = 1 << 2,
 	LOG_END = 1 << 3,
-	LOG_FLAGS_KNOWN = LOG_OPEN | LOG_CONT | LOG_GAP | LOG_END,
+	LOG_OTHER = 1 << 4,
+	LOG_FLAGS_KNOWN = LOG_OPEN | LOG_CONT | LOG_GAP | LOG_END | LOG_OTHER,
 };
 
 struct log_frame {

@@ -184,6 +184,26 @@ static void distrust(struct log_reader *r)
 	r->suspicious = r->offset; /* no second look while we search */
 }
 
+/* The window holds the rest of the file and begins with a frame that reaches beyond it:
+ * one being written, unless a good frame follows.  Then its length is damaged. */
+static bool skip_to_later_frame(struct log_reader *r)
+{
+	const uint8_t *p = r->window + r->at, *end = p + r->have;
+	struct log_frame f;
+
+	while (end - p > LOG_FRAME_EXTRA) {
+		p = memchr(p + 1, LOG_FRAME_MAGIC & 0xff, (size_t)(end - p - 1));
+		if (!p || end - p < LOG_FRAME_EXTRA)
+			return false;
+		if (log_frame_get(p, &f) && end - p >= LOG_FRAME_EXTRA + (ptrdiff_t)f.length &&
+		    log_frame_footer_ok(p, p + LOG_FRAME_HEADER + f.length)) {
+			take(r, (size_t)(p - (r->window + r->at)));
+			return true;
+		}
+	}
+	return false;
+}
+
 static int check_file_header(struct log_reader *r)
 {
 	uint8_t header[LOG_FILE_HEADER];
@@ -220,10 +240,8 @@ static int next_frame(struct log_reader *r)
 		}
 		if (n < 0)
 			return n;
-		if (n == 0 && r->next_fd >= 0 && r->have > 0) {
-			distrust(r); /* torn for good, as the file is complete */
+		if (n == 0 && skip_to_later_frame(r))
 			continue;
-		}
 		if (n == 0) {
 			r->have = 0;
 			return 0;

@@ -23,9 +23,11 @@ struct walk {
 	uint8_t *chunk; /* CHUNK bytes: the file's [start, end) */
 	uint64_t start, end;
 	uint64_t lines;
-	bool live;
-	/* Per stream: what its frame after (in time) the one at hand was like. */
-	enum { LATER_NONE, LATER_CONT, LATER_FRESH } later[LOG_STDERR];
+	bool live, begun;
+	/* Per stream, what comes after (in time) the frame at hand: nothing but what is
+	 * still to be written; a frame that continues a line; one that does not; a
+	 * point at which an unfinished line of the stream is given up. */
+	enum { LATER_NONE, LATER_CONT, LATER_FRESH, LATER_CUT } later[LOG_STDERR];
 };
 
 static int by_number_down(const void *a, const void *b)
@@ -128,27 +130,39 @@ static uint64_t count_newlines(const uint8_t *p, size_t n)
 	return count;
 }
 
+/* After @f both streams' unfinished lines are given up. */
+static void cut_after(struct walk *w, const struct log_frame *f)
+{
+	bool other = f->flags & LOG_OTHER;
+
+	for (enum log_stream s = LOG_STDOUT; s <= LOG_STDERR; s++)
+		w->later[s - 1] = s == f->stream || other ? LATER_CUT : LATER_FRESH;
+}
+
 static void count_frame(struct walk *w, const struct log_frame *f, const uint8_t *p)
 {
-	if (f->stream == LOG_SYSTEM) {
-		if (f->flags & LOG_END) /* no line goes on beyond the end of a run */
-			w->later[0] = w->later[1] = LATER_FRESH;
+	int later;
+
+	if ((!w->begun && !w->live) || (f->flags & LOG_END))
+		cut_after(w, f);
+	w->begun = true;
+	if (f->stream == LOG_SYSTEM)
 		return;
-	}
+	later = w->later[f->stream - 1];
 	w->lines += count_newlines(p + LOG_FRAME_HEADER, f->length);
 	/* An unfinished line is one too, unless its end was counted. */
-	if (f->flags & LOG_OPEN) {
-		int later = w->later[f->stream - 1];
-
-		w->lines += later == LATER_FRESH || (later == LATER_NONE && !w->live);
-	}
+	w->lines += (f->flags & LOG_OPEN) && (later == LATER_FRESH || later == LATER_CUT);
 	w->later[f->stream - 1] = f->flags & LOG_CONT ? LATER_CONT : LATER_FRESH;
+}
+
+static bool settled(const struct walk *w, enum log_stream s)
+{
+	return w->later[s - 1] != LATER_CONT && w->later[s - 1] != LATER_CUT;
 }
 
 static bool enough(const struct walk *w, uint64_t lines)
 {
-	return w->lines >= lines &&
-	       (!lines || (w->later[0] != LATER_CONT && w->later[1] != LATER_CONT));
+	return !lines || (w->lines >= lines && settled(w, LOG_STDOUT) && settled(w, LOG_STDERR));
 }
 
 /* Count one file back from its end.  True when the tail begins in it. */

@@ -29,6 +29,8 @@ struct batch {
 	size_t payload; /* of payload */
 };
 
+static int put_system(struct log_writer *w, uint8_t flags, const char *text, size_t n);
+
 /* ---- files ------------------------------------------------------------------ */
 struct numbers {
 	uint32_t lowest, highest; /* 0: no file */
@@ -144,6 +146,23 @@ static uint64_t good_size(int fd, uint64_t size)
 	return at;
 }
 
+/* What the last frame of the good [0, size) says: was the run ended, did it leave a
+ * line unfinished? */
+static void look_at_last(struct log_writer *w, int fd, uint64_t size)
+{
+	uint8_t head[LOG_FRAME_HEADER];
+	struct log_frame f;
+	uint32_t total;
+
+	if (size == LOG_FILE_HEADER ||
+	    pread(fd, &total, sizeof(total), (off_t)(size - LOG_FRAME_FOOTER)) != sizeof(total) ||
+	    pread(fd, head, sizeof(head), (off_t)(size - le32toh(total))) != sizeof(head) ||
+	    !log_frame_get(head, &f))
+		return;
+	w->cut_run = !(f.flags & LOG_END);
+	w->open_line[0] = w->cut_run && (f.flags & (LOG_OPEN | LOG_OTHER));
+}
+
 static bool header_ok(int fd, uint64_t size)
 {
 	uint8_t want[LOG_FILE_HEADER], have[LOG_FILE_HEADER];
@@ -170,6 +189,7 @@ static int continue_file(struct log_writer *w, uint32_t number)
 	size = good_size(fd, (uint64_t)st.st_size);
 	if (size < (uint64_t)st.st_size && ftruncate(fd, (off_t)size) < 0)
 		return -errno;
+	look_at_last(w, fd, size);
 	w->fd = TAKE_FD(fd);
 	w->number = number;
 	w->size = size;
@@ -182,9 +202,9 @@ static int open_current(struct log_writer *w)
 
 	for (uint32_t n = found.lowest; n && n + w->max_files <= found.highest; n++)
 		remove_number(w, n);
-	if (found.highest && continue_file(w, found.highest) == 0)
-		return 0;
-	return start_file(w, found.highest + 1);
+	if (!found.highest || continue_file(w, found.highest) < 0)
+		return start_file(w, found.highest + 1);
+	return 0;
 }
 
 void log_writer_init(struct log_writer *w, int dirfd, uint64_t max_size, uint32_t max_files,
@@ -199,6 +219,10 @@ void log_writer_init(struct log_writer *w, int dirfd, uint64_t max_size, uint32_
 	};
 	if (dirfd >= 0)
 		(void)open_current(w); /* tried again at the first write */
+	/* The last run's monitor was killed: what it left unfinished stays so. */
+	if (w->cut_run)
+		(void)put_system(w, LOG_END, "", 0); /* the next frame says it too */
+	memset(w->open_line, 0, sizeof(w->open_line));
 }
 
 void log_writer_done(struct log_writer *w)
@@ -255,6 +279,7 @@ static void batch_fill(struct log_writer *w, struct batch *b, struct log_frame *
 		       size_t n)
 {
 	bool open_line = w->open_line[f->stream - 1];
+	uint8_t other = w->open_line[LOG_STDERR - f->stream] ? LOG_OTHER : 0;
 
 	b->n = 0;
 	b->bytes = b->payload = 0;
@@ -266,7 +291,7 @@ static void batch_fill(struct log_writer *w, struct batch *b, struct log_frame *
 		if (!take)
 			return;
 		f->length = (uint32_t)take;
-		f->flags = open_line ? LOG_CONT : 0;
+		f->flags = open_line ? other | LOG_CONT : other;
 		open_line = p[take - 1] != '\n';
 		if (open_line)
 			f->flags |= LOG_OPEN;
@@ -308,6 +333,8 @@ static int put_system(struct log_writer *w, uint8_t flags, const char *text, siz
 	struct log_frame f = { .stream = LOG_SYSTEM, .flags = flags, .length = (uint32_t)n };
 	int err = 0;
 
+	if (w->open_line[LOG_STDOUT - 1] || w->open_line[LOG_STDERR - 1])
+		f.flags |= LOG_OTHER;
 	stamp(w, &f);
 	b.n = 0;
 	b.bytes = b.payload = 0;

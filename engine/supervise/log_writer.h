@@ -28,6 +28,7 @@ struct log_writer {
 	int lost_errno;
 	uint64_t lost_total;        /* bytes lost in this run */
 	uint64_t retry_at;          /* CLOCK_MONOTONIC; after a failure to open, not before */
+	bool cut_run;               /* the log we continue does not end with an end record */
 	bool open_line[LOG_SYSTEM]; /* per stream: the last frame ended within a line */
 };
 

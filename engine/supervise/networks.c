@@ -15,6 +15,7 @@
 #include "base/path.h"
 #include "engine/state/lock.h"
 #include "net/addr.h"
+#include "net/link.h"
 
 #define NETWORK_FILE_MAX (1 << 20)
 #define PLAN_ATTEMPTS    8
@@ -204,12 +205,46 @@ int networks_remove(struct supervisor *sv, const char *name, struct err *e)
 		return r;
 	if (in_use(sv, name))
 		return 1;
-	r = network_remove(sv->nl, n, e);
-	if (r < 0)
-		return err_wrap(e, r, "network %s", name);
+	if (sv->collect_links) {
+		strv_add(&sv->doomed_links, n->ifname);
+		strv_add(&sv->doomed_networks, name);
+	} else {
+		r = network_remove(sv->nl, n, e);
+		if (r < 0)
+			return err_wrap(e, r, "network %s", name);
+		r = rm_rf(AT_FDCWD, dir, e);
+	}
 	map_remove(&sv->networks, name);
 	sv->firewall_dirty = true;
-	return rm_rf(AT_FDCWD, dir, e);
+	return r;
+}
+
+int networks_drop_links(struct supervisor *sv, const char *const *names, size_t n, struct err *e)
+{
+	if (!sv->collect_links)
+		return link_delete_many(sv->nl, names, n, e);
+	for (size_t i = 0; i < n; i++)
+		strv_add(&sv->doomed_links, names[i]);
+	return 0;
+}
+
+int networks_flush(struct supervisor *sv, struct err *e)
+{
+	size_t n = strv_len(sv->doomed_links);
+	int r = n ? link_delete_many(sv->nl, (const char *const *)sv->doomed_links, n, e) : 0;
+
+	STRV_FOREACH (name, sv->doomed_networks) {
+		_cleanup_(free_p) char *dir = network_dir(sv, *name);
+		struct err e2 = ERR_INIT;
+
+		/* With its bridge still there the record stays, for the next try. */
+		if (r == 0)
+			err_keep_first(&r, e, rm_rf(AT_FDCWD, dir, &e2), &e2);
+	}
+	strv_free(sv->doomed_links);
+	strv_free(sv->doomed_networks);
+	sv->doomed_links = sv->doomed_networks = NULL;
+	return r;
 }
 
 /* Addresses of @family that have a file. */

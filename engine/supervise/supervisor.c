@@ -419,11 +419,14 @@ static void supervisor_done(struct supervisor *sv)
 	loop_free(sv->loop);
 	json_unref(sv->model);
 	free(sv->subscribers);
+	strv_free(sv->doomed_links);
+	strv_free(sv->doomed_networks);
 	free(sv->init_layer);
 	fd_close(sv->run_fd);
 	fd_close(sv->comp_fd);
 	fd_close(sv->monitor_fd);
 	free(sv->project);
+	free(sv->table);
 	free(sv->run_dir);
 	fd_close(sv->lock_fd); /* last: now the next one may come */
 }
@@ -450,10 +453,19 @@ static int take_project(struct supervisor *sv, struct err *e)
 	return sv->lock_fd < 0 ? sv->lock_fd : 0;
 }
 
+/* Two roots may have a project of the same name; the nft tables are the host's. */
+static char *table_name(const struct dirs *d, const char *project)
+{
+	const char *hash = skip_prefix(d->cgroup, "comp-");
+
+	return hash ? xasprintf("%s-%s", project, hash) : xstrdup(project);
+}
+
 int supervisor_main(const struct dirs *d, const char *project, int ready_fd)
 {
 	struct supervisor sv = { .dirs = d,
 				 .project = xstrdup(project),
+				 .table = table_name(d, project),
 				 .run_dir = dirs_project_run(d, project),
 				 .run_fd = -EBADF,
 				 .lock_fd = -EBADF,

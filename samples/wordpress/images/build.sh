@@ -36,7 +36,7 @@ apt_options() {
 rootfs() {
 	name=$1 packages=$2 folder=$3
 	stamp=$(cat "$here/build.sh" "$folder"/* | sha256sum | cut -c1-16)
-	tar=$cache/$name-$stamp.tar
+	tar=$cache/$name-$stamp.tar part=$cache/part-$name.tar # mmdebstrap goes by the suffix
 	[ -s "$tar" ] && return
 	echo "making the root file system of $name (once; some minutes) ..." >&2
 	apt_options >"$cache/apt.conf"
@@ -51,8 +51,8 @@ rootfs() {
 		--customize-hook="copy-in '$folder/docker-entrypoint.sh' /usr/local/bin" \
 		--customize-hook="chroot \"\$1\" sh -eu < '$folder/setup.sh'" \
 		--customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/* "$1"/var/log/*' \
-		bookworm "$tar.part" -
-	mv "$tar.part" "$tar"
+		bookworm "$part" -
+	mv "$part" "$tar"
 }
 
 have() {

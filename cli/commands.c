@@ -3,8 +3,8 @@
 
 /* clang-format off */
 #define COMMANDS(X)                                                            \
-	X(create) X(down) X(exec) X(image) X(images) X(kill) X(load) X(logs)     \
-	X(ls) X(pause) X(port) X(ps)                                           \
+	X(config) X(create) X(down) X(exec) X(explain) X(image) X(images)      \
+	X(kill) X(load) X(logs) X(ls) X(pause) X(port) X(ps)                   \
 	X(restart) X(rm) X(start) X(stop) X(tag) X(unpause) X(up) X(version)   \
 	X(volume) X(volumes)                                                   \
 	X(supervise)

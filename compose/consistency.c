@@ -18,6 +18,7 @@ struct check {
 	struct project *p;
 	const char *name; /* the service at hand */
 	struct node *s;
+	const struct node_entry *entry;
 	struct diag *diag;
 	struct map container_names; /* container_name -> service */
 	int r;
@@ -45,8 +46,9 @@ static void check_image(struct check *c)
 	if (node_get(c->s, "build") || node_get(c->s, "provider") ||
 	    !is_empty(node_get_str(c->s, "image")))
 		return;
-	fail(c, c->s, "service \"%s\" has neither an image nor a build context specified" INVALID,
-	     c->name);
+	c->r = diag_err_key(c->diag, c->s, c->entry, EINVAL,
+			    "service \"%s\" has neither an image nor a build context specified" INVALID,
+			    c->name);
 }
 
 static void check_contexts(struct check *c, const struct node *build)
@@ -349,6 +351,7 @@ int consistency_check(struct project *p, struct diag *diag)
 	for (size_t i = 0; node_is(services, NODE_MAP) && i < services->n; i++) {
 		c.name = services->entries[i].key;
 		c.s = services->entries[i].value;
+		c.entry = &services->entries[i];
 		for (size_t j = 0; j < ARRAY_SIZE(checks); j++)
 			checks[j](&c);
 	}

@@ -401,6 +401,9 @@ static int volume_name(struct arena *a, const struct node *n, const struct spot 
 	if (node_is(n, NODE_MAP))
 		return target_name(a, n, at, "volume", name, diag);
 	if (units_volume(a, n->text, &v, &e) < 0) {
+		char path[SPOT_TEXT_MAX];
+
+		err_wrap(&e, -e.code, "%s", spot_text(at, path));
 		err_at(&e, n->file ? n->file : "", n->line, n->col);
 		return diag_add(diag, &e);
 	}

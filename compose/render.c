@@ -39,13 +39,14 @@ static void sort_map(const struct rendering *r, struct node *map)
 		qsort(map->entries, map->n, sizeof(*map->entries), r->json ? by_bytes : by_number);
 }
 
-/* A tree nothing is known about, with its keys sorted. */
+/* A tree nothing is known about, with its keys sorted.  In JSON Docker Compose writes
+ * an empty list there as null. */
 static struct node *sorted(const struct rendering *r, const struct node *n)
 {
 	struct node *out;
 
 	if (n->kind == NODE_SEQ) {
-		out = node_seq(r->a);
+		out = n->n || !r->json ? node_seq(r->a) : node_null(r->a);
 		for (size_t i = 0; i < n->n; i++)
 			node_push(r->a, out, sorted(r, n->items[i]));
 		return out;

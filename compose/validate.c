@@ -149,7 +149,7 @@ static void check_map(struct check *c, const struct node *n, const struct key *k
 		} else if (!set->open) {
 			diag_err_key(c->diag, n, e, EINVAL,
 				     "%s%sadditional properties '%s' not allowed",
-				     spot_text(at, path), *path ? " " : "", e->key);
+				     spot_text(at, path), at->up ? " " : "", e->key);
 			suggest_key(c, e->key, k);
 			c->failed = true;
 		}

@@ -69,9 +69,11 @@ uint64_t caps_all(void)
 {
 	uint64_t mask = 0;
 
-	/* The kernel answers EINVAL past the last one it knows. */
-	for (int n = 0; n < 64 && prctl(PR_CAPBSET_READ, n, 0, 0, 0) >= 0; n++)
-		mask |= BIT(n);
+	/* EINVAL past the last one the kernel knows; 0 for one that was taken from us, which
+	 * nobody below us can have either. */
+	for (int n = 0, r; n < 64 && (r = prctl(PR_CAPBSET_READ, n, 0, 0, 0)) >= 0; n++)
+		if (r == 1)
+			mask |= BIT(n);
 	return mask;
 }
 

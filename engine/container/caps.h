@@ -13,7 +13,7 @@
 
 /* The 14 that Docker gives every container. */
 uint64_t caps_default(void);
-/* Every capability this kernel knows (/proc/sys/kernel/cap_last_cap, read once). */
+/* Every capability this process may pass on: what the kernel knows and our bounding set has. */
 uint64_t caps_all(void);
 
 /* Number of "NET_ADMIN", "cap_net_admin", …; -EINVAL when there is none. */

@@ -138,7 +138,7 @@ static uint64_t good_size(int fd, uint64_t size)
 	if (size >= LOG_FILE_HEADER + LOG_FRAME_EXTRA &&
 	    pread(fd, &total, sizeof(total), (off_t)(size - LOG_FRAME_FOOTER)) == sizeof(total)) {
 		total = le32toh(total);
-		if (total <= size && frame_at(fd, size - total, size) == total)
+		if (total && total <= size && frame_at(fd, size - total, size) == total)
 			return size;
 	}
 	while ((step = frame_at(fd, at, size)) > 0)

@@ -291,11 +291,7 @@ int container_remove(struct container *c, bool with_volumes, struct err *e)
 /* ---- the end of a run ------------------------------------------------------------------ */
 static void on_restart_timer(struct source *s, void *data)
 {
-	struct container *c = data;
-
-	container_start(c);
-	if (c->start_error.code)
-		supervisor_log(c->sv, "%s: restart: %s", c->rec->name, c->start_error.msg);
+	container_start(data);
 }
 
 static void set_timer(struct container *c, uint64_t delay, loop_timer_fn fn)
@@ -317,7 +313,9 @@ static struct restart_decision decide(const struct container *c, uint64_t run_ns
 		.attempts = c->rec->restart_count,
 		.failures = c->rec->failures,
 		.was_healthy = c->health.ready_once,
-		.user_stopped = c->rec->user_stopped,
+		/* A stop for a restart or a recreation is no end for good, but whoever
+		 * asked for it starts it again, not the policy. */
+		.user_stopped = c->rec->user_stopped || c->rec->status == CONTAINER_STOPPING,
 	};
 
 	struct restart_decision d = restart_decide(&c->spec->restart, &h);
@@ -329,7 +327,8 @@ static struct restart_decision decide(const struct container *c, uint64_t run_ns
 	return d;
 }
 
-/* It ran, or tried to, and is over: note how, and decide what comes next. */
+/* It ran, or tried to, and is over: note how, and decide what comes next.  A
+ * plan may have waited for just this to remove it: do not touch @c afterwards. */
 static void run_ended(struct container *c, int code, uint64_t finished_at)
 {
 	struct restart_decision next;
@@ -352,17 +351,16 @@ static void run_ended(struct container *c, int code, uint64_t finished_at)
 		rec->status = CONTAINER_RESTARTING;
 		rec->restart_at = now_real_ns() + next.delay_ns;
 		container_save(c, false);
+		set_timer(c, next.delay_ns, on_restart_timer);
 		container_changed(c, "die");
-		if (rec->status == CONTAINER_RESTARTING)
-			set_timer(c, next.delay_ns, on_restart_timer);
 		return;
 	}
 	rec->status = CONTAINER_EXITED;
 	connect_release(c);
 	(void)drop_cgroup(c, NULL); /* busy still: at removal, or used again at the next start */
 	container_save(c, false);
-	container_changed(c, "die");
 	supervisor_check_idle(c->sv);
+	container_changed(c, "die");
 }
 
 static void kill_all(struct container *c);
@@ -417,6 +415,8 @@ static void start_failed(struct container *c, const struct err *e)
 {
 	c->start_error = *e;
 	str_set(&c->rec->error, e->msg);
+	if (c->by_policy)
+		supervisor_log(c->sv, "%s: restart: %s", c->rec->name, e->msg);
 	if (c->m.monitor_pidfd < 0) /* else its monitor will write the record, with init's code */
 		run_ended(c, EXIT_SETUP, now_real_ns());
 }
@@ -709,8 +709,8 @@ void container_stop(struct container *c, int64_t grace_ns, bool by_user)
 		connect_release(c);
 		(void)drop_cgroup(c, NULL);
 		container_save(c, false);
-		container_changed(c, "stop");
 		supervisor_check_idle(c->sv);
+		container_changed(c, "stop");
 		return;
 	}
 	checks_stop(c);

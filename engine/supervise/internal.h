@@ -118,7 +118,8 @@ int container_remove(struct container *c, bool with_volumes, struct err *e);
 void container_free(struct container *c);            /* memory and descriptors only */
 bool container_is_active(const struct container *c); /* has, or will have, a process */
 void container_save(struct container *c, bool durable);
-/* Status changed and is saved: tell events and applies. */
+/* Status changed and is saved: tell events and applies.  Called last: an apply that
+ * waited for this may go on to remove, and free, @c. */
 void container_changed(struct container *c, const char *event);
 
 /* ---- connect.c -------------------------------------------------------------- */

@@ -453,11 +453,16 @@ static void on_init_error(struct source *s, int fd, uint32_t events, void *data)
 {
 	struct container *c = data;
 	struct err failure = ERR_INIT;
-	int r = monitor_read_error(&c->m, &failure);
+	int r;
 
-	if (r == -EAGAIN)
-		return;
+	/* Off the loop before it is closed: a monitor forked meanwhile may hold a
+	 * copy, and epoll forgets a descriptor only with its last copy. */
 	source_clear(&c->error_source);
+	r = monitor_read_error(&c->m, &failure);
+	if (r == -EAGAIN) {
+		(void)loop_add_fd(c->sv->loop, fd, EPOLLIN, on_init_error, c, &c->error_source, NULL);
+		return;
+	}
 	if (r != 1) {
 		start_failed(c, &failure);
 		return;

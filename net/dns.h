@@ -17,8 +17,8 @@
  *
  * The rest is forwarded from this process's netns: a fresh connected UDP socket
  * with a random id for each query (or TCP when the client came by TCP), the next
- * upstream after 2 s or a failure, three attempts at most, then SERVFAIL to a
- * datagram or the end of a connection.  An upstream that did not answer is tried
+ * upstream after 2 s or a failure, two attempts (three with three upstreams), then
+ * SERVFAIL to a datagram or the end of a connection.  An upstream that did not answer is tried
  * last for 30 s.  An endpoint that is internal_only gets NXDOMAIN at once
  * (CVE-2024-29018): SERVFAIL and REFUSED would be as true, but musl waits five
  * seconds on either.

@@ -20,7 +20,7 @@
 #include "net/dns_message.h"
 
 #define MAX_UPSTREAMS 8
-#define MAX_ATTEMPTS  3
+#define MAX_ATTEMPTS  3 /* of a list of three or more, else two: 4 s, less than clients wait */
 #define ATTEMPT_NS    (2 * NSEC_PER_SEC)
 #define SHUN_NS       (30 * NSEC_PER_SEC)
 
@@ -45,7 +45,7 @@ struct dns_forward {
 	struct dns_forward *prev, *next;
 	struct dns_upstreams *upstreams;
 	uint8_t order[MAX_ATTEMPTS]; /* which server each attempt asks */
-	unsigned int attempt;
+	unsigned int attempt, max_attempts;
 	uint64_t deadline;
 	bool tcp;
 	int fd;
@@ -144,7 +144,8 @@ static void choose_order(struct dns_forward *q)
 		for (uint8_t i = 0; i < u->n; i++)
 			if ((u->servers[i].shunned_until > now) == shunned)
 				order[n++] = i;
-	for (unsigned int i = 0; i < MAX_ATTEMPTS; i++)
+	q->max_attempts = n < MAX_ATTEMPTS ? MAX_ATTEMPTS - 1 : MAX_ATTEMPTS;
+	for (unsigned int i = 0; i < q->max_attempts; i++)
 		q->order[i] = order[i % n];
 }
 
@@ -226,7 +227,7 @@ static void next_attempt(struct dns_forward *q)
 {
 	do {
 		close_attempt(q);
-		if (++q->attempt == MAX_ATTEMPTS) {
+		if (++q->attempt == q->max_attempts) {
 			finish(q, (uint8_t *)q->failure.data, q->failure.len);
 			return;
 		}
@@ -417,7 +418,7 @@ struct dns_forward *dns_forward_start(struct dns_forwarder *f, struct dns_upstre
 	append_forward(q);
 	while (!start_attempt(q)) {
 		close_attempt(q);
-		if (++q->attempt == MAX_ATTEMPTS) {
+		if (++q->attempt == q->max_attempts) {
 			dns_forward_cancel(q);
 			return NULL;
 		}

@@ -29,6 +29,7 @@
 #define ACCEPT_BATCH       16
 #define PIPE_SIZE          (512 * 1024)
 #define SPARE_PIPES        8
+#define MUCH               (64 * 1024)
 #define TURN_BYTES         (4 * 1024 * 1024) /* before other connections have a turn */
 
 struct side {
@@ -195,7 +196,7 @@ static bool pump(struct side *from, struct side *to)
 	for (size_t turn = 0; turn < TURN_BYTES;) {
 		ssize_t n;
 
-		if (!drain(to))
+		if (to->pending > 0 && !drain(to))
 			return false;
 		if (to->pending > 0)
 			return true;
@@ -206,10 +207,12 @@ static bool pump(struct side *from, struct side *to)
 			return false;
 		if (n == 0)
 			break;
+		if (!drain(to))
+			return false;
+		if ((size_t)n < MUCH)
+			break; /* most likely all there was: epoll knows better than a try */
 		turn += (size_t)n;
 	}
-	if (to->pending > 0 && !drain(to))
-		return false;
 	if (to->pending == 0)
 		pipe_put(from->conn->relay->pool, TAKE_PTR(to->pipe), true);
 	if (!from->ended || to->pending > 0 || to->shut)
@@ -227,11 +230,13 @@ static bool watch_both(struct conn *c)
 	       side_watch(b, (read_b ? EPOLLIN : 0) | (b->pending ? EPOLLOUT : 0));
 }
 
-static void conn_run(struct conn *c)
+/* @s can be read or written, so its two directions may go on. */
+static void conn_run(struct conn *c, struct side *s, uint32_t events)
 {
-	struct side *a = &c->client, *b = &c->server;
+	struct side *a = &c->client, *b = &c->server, *other = s == a ? b : a;
+	bool readable = events & (EPOLLIN | EPOLLHUP | EPOLLERR);
 
-	if (!pump(a, b) || !pump(b, a))
+	if ((readable && !pump(s, other)) || ((events & ~EPOLLIN) && !pump(other, s)))
 		conn_free(c, true);
 	else if (a->ended && b->ended && a->pending == 0 && b->pending == 0)
 		conn_free(c, false);
@@ -263,7 +268,7 @@ static void connected(struct conn *c)
 	}
 	c->connecting = false;
 	source_clear(&c->timer);
-	conn_run(c);
+	conn_run(c, &c->client, EPOLLIN); /* what the client has said meanwhile */
 }
 
 static void on_side(struct source *src, int fd, uint32_t events, void *data)
@@ -273,7 +278,7 @@ static void on_side(struct source *src, int fd, uint32_t events, void *data)
 	if (s->conn->connecting)
 		connected(s->conn);
 	else
-		conn_run(s->conn);
+		conn_run(s->conn, s, events);
 }
 
 /* Small writes leave at once, as they came; and a peer that vanished without a

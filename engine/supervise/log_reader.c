@@ -223,6 +223,7 @@ static int next_frame(struct log_reader *r)
 {
 	for (;;) {
 		const uint8_t *head;
+		struct log_frame f;
 		int n = r->offset ? want(r, LOG_FRAME_EXTRA) : check_file_header(r);
 
 		if (n < 0 || r->skip_file)
@@ -230,12 +231,12 @@ static int next_frame(struct log_reader *r)
 		if (n > 0 && r->offset == LOG_FILE_HEADER)
 			n = want(r, LOG_FRAME_EXTRA);
 		head = r->window + r->at;
-		if (n > 0 && !log_frame_get(head, &r->frame)) {
+		if (n > 0 && !log_frame_get(head, &f)) {
 			distrust(r);
 			continue;
 		}
 		if (n > 0) {
-			n = want(r, LOG_FRAME_EXTRA + r->frame.length);
+			n = want(r, LOG_FRAME_EXTRA + f.length);
 			head = r->window + r->at;
 		}
 		if (n < 0)
@@ -246,13 +247,14 @@ static int next_frame(struct log_reader *r)
 			r->have = 0;
 			return 0;
 		}
-		if (!log_frame_footer_ok(head, head + LOG_FRAME_HEADER + r->frame.length)) {
+		if (!log_frame_footer_ok(head, head + LOG_FRAME_HEADER + f.length)) {
 			distrust(r);
 			continue;
 		}
 		r->payload = (const char *)head + LOG_FRAME_HEADER;
-		r->left = r->frame.length;
-		take(r, LOG_FRAME_EXTRA + r->frame.length);
+		r->left = f.length;
+		r->frame = f; /* only now: what is no good must leave no trace */
+		take(r, LOG_FRAME_EXTRA + f.length);
 		return 1;
 	}
 }

@@ -1,12 +1,11 @@
 /* net/dns.c: endpoints, and the answer to one question.
  *
- * Every question goes through judge(), which writes a reply, or says that it is
- * to be forwarded or dropped.  Around it are two ways in: datagrams, of which a
+ * Every question goes through dns_judge(), which writes a reply, or says that it
+ * is to be forwarded or dropped.  Two ways lead there: datagrams, of which a
  * bounded number is taken at a time so that one container's flood leaves the
- * loop to the others; and TCP connections, which handle one question at a time
- * and read no further while it is being answered.
+ * loop to the others; and TCP connections (dns_tcp.c).
  *
- * A forwarded question is a `struct request`, owned by its endpoint and, over
+ * A forwarded question is a `struct dns_request`, owned by its endpoint and, over
  * TCP, tied to its connection; when either goes away it is cancelled, so the
  * forwarder never calls back into something that is gone.
  */
@@ -19,62 +18,10 @@
 #include "base/cleanup.h"
 #include "base/map.h"
 #include "base/strv.h"
-#include "net/dns_forward.h"
-#include "net/dns_message.h"
-#include "net/dns_names.h"
+#include "net/dns_endpoint.h"
 
-#define QUERY_MAX        4096
 #define UDP_BATCH        32  /* datagrams of one endpoint before the others have a turn */
 #define ENDPOINT_FORWARD 256 /* of DNS_FORWARD_MAX */
-#define ENDPOINT_CONNS   32
-#define TCP_IDLE_NS      (10 * NSEC_PER_SEC)
-#define ACCEPT_PAUSE_NS  (100 * NSEC_PER_MSEC)
-
-struct conn {
-	struct endpoint *endpoint;
-	struct conn *prev, *next;
-	int fd;
-	struct source *source; /* NULL while there is nothing to wait for */
-	struct source *timer;
-	struct request *request; /* the question being forwarded */
-	struct buf in, out;
-	bool eof;
-};
-
-struct request {
-	struct endpoint *endpoint;
-	struct request *prev, *next;
-	struct dns_forward *forward;
-	struct conn *conn; /* NULL: over UDP, then @peer and @max count */
-	struct sockaddr_in peer;
-	size_t max;
-	size_t n;        /* of @query, kept for the SERVFAIL at the end */
-	uint8_t query[]; /* UDP only */
-};
-
-struct endpoint {
-	struct dns_server *server;
-	int udp, tcp;
-	struct source *udp_source, *tcp_source;
-	struct source *pause; /* accepting stopped for want of descriptors */
-	char **networks;      /* lower case */
-	struct map links;
-	bool internal_only;
-	struct dns_upstreams *upstreams; /* NULL: the server's */
-	struct request *requests;
-	struct conn *conns;
-	size_t n_requests, n_conns;
-};
-
-struct dns_server {
-	struct loop *loop;
-	struct map endpoints;
-	struct dns_names *names;
-	struct dns_upstreams *upstreams;
-	struct dns_forwarder *forwarder;
-	struct dns_stats stats;
-	uint8_t query[QUERY_MAX + 1], reply[DNS_MESSAGE_MAX];
-};
 
 /* ---- what is answered ---------------------------------------------------- */
 
@@ -90,7 +37,7 @@ static bool without_suffix(const char *name, const char *suffix, char *out)
 	return true;
 }
 
-static struct dns_rrset *find_name(struct endpoint *ep, const char *name)
+static struct dns_rrset *find_name(struct dns_endpoint *ep, const char *name)
 {
 	const char *link = map_get(&ep->links, name);
 	char base[DNS_NAME_TEXT_MAX];
@@ -113,7 +60,7 @@ static struct dns_rrset *find_name(struct endpoint *ep, const char *name)
 	return NULL;
 }
 
-static const char *find_reverse(struct endpoint *ep, const char *name)
+static const char *find_reverse(struct dns_endpoint *ep, const char *name)
 {
 	uint8_t addr[16];
 	int family = dns_reverse_parse(name, addr);
@@ -143,16 +90,14 @@ static void add_addresses(struct dns_reply *r, struct dns_rrset *set, uint16_t t
 	}
 }
 
-enum verdict { DROP, REPLY, FORWARD };
-
-static enum verdict reply_code(struct dns_server *s, const uint8_t *msg, const struct dns_query *q,
-			       enum dns_rcode rcode, size_t *len)
+enum dns_verdict dns_reply_code(struct dns_server *s, const uint8_t *msg, const struct dns_query *q,
+				enum dns_rcode rcode, size_t *len)
 {
 	struct dns_reply r;
 
 	dns_reply_start(&r, s->reply, sizeof(s->reply), q->udp_size, msg, q, rcode);
 	*len = dns_reply_finish(&r);
-	return REPLY;
+	return DNS_REPLY;
 }
 
 /* What we refuse to deal with, as a reply code; DNS_NOERROR: go on. */
@@ -171,9 +116,8 @@ static enum dns_rcode objection(const struct dns_query *q)
 	return DNS_NOERROR;
 }
 
-/* The reply goes to s->reply, its length to *len. */
-static enum verdict judge(struct endpoint *ep, const uint8_t *msg, size_t n, bool tcp,
-			  struct dns_query *q, size_t *len)
+enum dns_verdict dns_judge(struct dns_endpoint *ep, const uint8_t *msg, size_t n, bool tcp,
+			   struct dns_query *q, size_t *len)
 {
 	struct dns_server *s = ep->server;
 	const char *reverse = NULL;
@@ -186,21 +130,21 @@ static enum verdict judge(struct endpoint *ep, const uint8_t *msg, size_t n, boo
 	ret = dns_query_parse(msg, n, q);
 	if (ret < 0) {
 		s->stats.bad++;
-		return ret == -EBADMSG ? reply_code(s, msg, q, DNS_FORMERR, len) : DROP;
+		return ret == -EBADMSG ? dns_reply_code(s, msg, q, DNS_FORMERR, len) : DNS_DROP;
 	}
 	no = objection(q);
 	if (no != DNS_NOERROR) {
 		s->stats.refused++;
-		return reply_code(s, msg, q, no, len);
+		return dns_reply_code(s, msg, q, no, len);
 	}
 	set = find_name(ep, q->name);
 	if (!set)
 		reverse = find_reverse(ep, q->name);
 	if (!set && !reverse) {
 		if (!ep->internal_only)
-			return FORWARD;
+			return DNS_FORWARD;
 		s->stats.refused++;
-		return reply_code(s, msg, q, DNS_NXDOMAIN, len);
+		return dns_reply_code(s, msg, q, DNS_NXDOMAIN, len);
 	}
 	s->stats.local++;
 	dns_reply_start(&r, s->reply, sizeof(s->reply), tcp ? DNS_MESSAGE_MAX : q->udp_size, msg, q,
@@ -210,54 +154,53 @@ static enum verdict judge(struct endpoint *ep, const uint8_t *msg, size_t n, boo
 	else if (q->type == DNS_PTR || q->type == DNS_ANY)
 		(void)dns_reply_add_ptr(&r, DNS_TTL, reverse); /* does not fit: TC says so */
 	*len = dns_reply_finish(&r);
-	return REPLY;
+	return DNS_REPLY;
 }
 
 /* ---- forwarding ---------------------------------------------------------- */
 
-static void conn_reply(struct conn *c, const uint8_t *msg, size_t n);
-
-static void request_free(struct request *q)
+void dns_request_free(struct dns_request *q)
 {
-	struct endpoint *ep = q->endpoint;
+	struct dns_endpoint *ep = q->endpoint;
 
 	dns_forward_cancel(q->forward);
 	*(q->prev ? &q->prev->next : &ep->requests) = q->next;
 	if (q->next)
 		q->next->prev = q->prev;
 	if (q->conn)
-		q->conn->request = NULL;
+		dns_conn_forget_request(q->conn);
 	ep->n_requests--;
 	free(q);
 }
 
 /* A full socket buffer or a client that has gone: datagrams get lost, clients ask again. */
-static void send_udp(struct endpoint *ep, const struct sockaddr_in *peer, const void *msg, size_t n)
+static void send_udp(struct dns_endpoint *ep, const struct sockaddr_in *peer, const void *msg,
+		     size_t n)
 {
 	(void)sendto(ep->udp, msg, n, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)peer,
 		     sizeof(*peer));
 }
 
 /* Nobody answered: the client is told so, and stops waiting. */
-static uint8_t *failure_of(const struct request *q, size_t *len)
+static uint8_t *failure_of(const struct dns_request *q, size_t *len)
 {
 	struct dns_server *s = q->endpoint->server;
 	struct dns_query query;
 
 	(void)dns_query_parse(q->query, q->n, &query); /* it was parsed before */
-	(void)reply_code(s, q->query, &query, DNS_SERVFAIL, len);
+	(void)dns_reply_code(s, q->query, &query, DNS_SERVFAIL, len);
 	return s->reply;
 }
 
 static void on_forwarded(uint8_t *reply, size_t n, void *data)
 {
-	struct request *q = data;
-	struct conn *conn = q->conn;
+	struct dns_request *q = data;
+	struct dns_conn *conn = q->conn;
 
 	q->forward = NULL; /* it has ended by calling us */
 	if (conn) {
-		request_free(q);
-		conn_reply(conn, reply, n);
+		dns_request_free(q);
+		dns_conn_reply(conn, reply, n);
 		return;
 	}
 	if (n == 0)
@@ -265,14 +208,14 @@ static void on_forwarded(uint8_t *reply, size_t n, void *data)
 	else if (n > q->max)
 		n = dns_reply_truncate(reply, n);
 	send_udp(q->endpoint, &q->peer, reply, n);
-	request_free(q);
+	dns_request_free(q);
 }
 
-/* NULL: could not be forwarded. */
-static struct request *forward(struct endpoint *ep, const void *msg, size_t n, struct conn *conn)
+struct dns_request *dns_request_new(struct dns_endpoint *ep, const void *msg, size_t n,
+				    struct dns_conn *conn)
 {
 	struct dns_server *s = ep->server;
-	struct request *q;
+	struct dns_request *q;
 
 	if (ep->n_requests >= ENDPOINT_FORWARD)
 		return NULL;
@@ -300,26 +243,26 @@ static struct request *forward(struct endpoint *ep, const void *msg, size_t n, s
 
 /* ---- UDP ----------------------------------------------------------------- */
 
-static void serve_datagram(struct endpoint *ep, size_t n, const struct sockaddr_in *peer)
+static void serve_datagram(struct dns_endpoint *ep, size_t n, const struct sockaddr_in *peer)
 {
 	struct dns_server *s = ep->server;
 	struct dns_query q;
-	struct request *req;
+	struct dns_request *req;
 	size_t len = 0;
 
-	switch (judge(ep, s->query, n, false, &q, &len)) {
-	case DROP:
+	switch (dns_judge(ep, s->query, n, false, &q, &len)) {
+	case DNS_DROP:
 		return;
-	case FORWARD:
-		req = forward(ep, s->query, n, NULL);
+	case DNS_FORWARD:
+		req = dns_request_new(ep, s->query, n, NULL);
 		if (req) {
 			req->peer = *peer;
 			req->max = q.udp_size;
 			return;
 		}
-		(void)reply_code(s, s->query, &q, DNS_SERVFAIL, &len);
+		(void)dns_reply_code(s, s->query, &q, DNS_SERVFAIL, &len);
 		break;
-	case REPLY:
+	case DNS_REPLY:
 		break;
 	}
 	send_udp(ep, peer, s->reply, len);
@@ -327,7 +270,7 @@ static void serve_datagram(struct endpoint *ep, size_t n, const struct sockaddr_
 
 static void on_udp(struct source *src, int fd, uint32_t events, void *data)
 {
-	struct endpoint *ep = data;
+	struct dns_endpoint *ep = data;
 	struct dns_server *s = ep->server;
 
 	for (int i = 0; i < UDP_BATCH; i++) {
@@ -338,219 +281,11 @@ static void on_udp(struct source *src, int fd, uint32_t events, void *data)
 
 		if (n < 0)
 			return; /* EAGAIN; or a pending ICMP error, which is now taken off */
-		if (n <= QUERY_MAX)
+		if (n <= DNS_QUERY_MAX)
 			serve_datagram(ep, (size_t)n, &peer);
 		else
 			s->stats.bad++;
 	}
-}
-
-/* ---- TCP ----------------------------------------------------------------- */
-
-static void conn_free(struct conn *c)
-{
-	struct endpoint *ep = c->endpoint;
-
-	if (c->request)
-		request_free(c->request);
-	source_free(c->source);
-	source_free(c->timer);
-	fd_close(c->fd);
-	buf_done(&c->in);
-	buf_done(&c->out);
-	*(c->prev ? &c->prev->next : &ep->conns) = c->next;
-	if (c->next)
-		c->next->prev = c->prev;
-	ep->n_conns--;
-	ep->server->stats.connections--;
-	free(c);
-}
-
-static void conn_queue(struct conn *c, const void *msg, size_t n)
-{
-	buf_addc(&c->out, (char)(n >> 8));
-	buf_addc(&c->out, (char)n);
-	buf_add(&c->out, msg, n);
-}
-
-/* The first whole message in c->in, or 0: more is to come; > QUERY_MAX: too long. */
-static size_t message_len(const struct conn *c)
-{
-	const uint8_t *p = (const uint8_t *)c->in.data;
-	size_t n;
-
-	if (c->in.len < 2)
-		return 0;
-	n = (size_t)(p[0] << 8 | p[1]);
-	return n > QUERY_MAX || n < DNS_HEADER_LEN || c->in.len >= 2 + n ? MAX(n, (size_t)1) : 0;
-}
-
-/* Take the next question if there is one; false: the client talks nonsense. */
-static bool serve_message(struct conn *c)
-{
-	struct dns_server *s = c->endpoint->server;
-	const uint8_t *msg = (const uint8_t *)c->in.data + 2;
-	size_t n = message_len(c), len = 0;
-	enum verdict verdict;
-	struct dns_query q;
-
-	if (n > QUERY_MAX || n < DNS_HEADER_LEN)
-		return false;
-	verdict = judge(c->endpoint, msg, n, true, &q, &len);
-	if (verdict == FORWARD) {
-		c->request = forward(c->endpoint, msg, n, c);
-		if (!c->request)
-			verdict = reply_code(s, msg, &q, DNS_SERVFAIL, &len);
-	}
-	if (verdict == REPLY)
-		conn_queue(c, s->reply, len);
-	buf_consume(&c->in, 2 + n);
-	return verdict != DROP;
-}
-
-/* False: the connection is broken. */
-static bool conn_flush(struct conn *c)
-{
-	while (c->out.len > 0) {
-		ssize_t n = send(c->fd, c->out.data, c->out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-		if (n < 0)
-			return errno == EAGAIN || errno == EINTR;
-		buf_consume(&c->out, (size_t)n);
-		source_set_timer(c->timer, TCP_IDLE_NS);
-	}
-	return true;
-}
-
-static bool conn_fill(struct conn *c)
-{
-	size_t room = 2 + QUERY_MAX - c->in.len;
-	char chunk[2 + QUERY_MAX];
-	ssize_t n;
-
-	if (c->eof || room == 0)
-		return true;
-	n = recv(c->fd, chunk, room, MSG_DONTWAIT);
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR;
-	c->eof = n == 0;
-	buf_add(&c->in, chunk, (size_t)n);
-	return true;
-}
-
-static void on_conn(struct source *src, int fd, uint32_t events, void *data);
-
-/* Wait for what can happen next.  With nothing to wait for the descriptor leaves
- * the loop: epoll reports EPOLLHUP whether asked or not, and would spin. */
-static bool conn_watch(struct conn *c)
-{
-	uint32_t events = c->out.len > 0 ? EPOLLOUT : c->request || c->eof ? 0 : EPOLLIN;
-
-	if (!events) {
-		source_clear(&c->source);
-		return true;
-	}
-	if (c->source)
-		return source_set_events(c->source, events) == 0;
-	return loop_add_fd(c->endpoint->server->loop, c->fd, events, on_conn, c, &c->source,
-			   NULL) == 0;
-}
-
-/* Go on as far as possible; the connection may be gone afterwards. */
-static void conn_run(struct conn *c)
-{
-	for (;;) {
-		if (!conn_flush(c))
-			break;
-		if (c->out.len > 0 || c->request || message_len(c) == 0) {
-			bool done = c->eof && c->out.len == 0 && !c->request;
-
-			if (done || !conn_watch(c))
-				break;
-			return;
-		}
-		if (!serve_message(c))
-			break;
-	}
-	conn_free(c);
-}
-
-static void conn_reply(struct conn *c, const uint8_t *msg, size_t n)
-{
-	if (n == 0) { /* nobody answered; a closed connection says so soonest */
-		conn_free(c);
-		return;
-	}
-	conn_queue(c, msg, n);
-	source_set_timer(c->timer, TCP_IDLE_NS);
-	conn_run(c);
-}
-
-static void on_conn(struct source *src, int fd, uint32_t events, void *data)
-{
-	struct conn *c = data;
-
-	if ((events & EPOLLERR) || ((events & EPOLLIN) && !conn_fill(c))) {
-		conn_free(c);
-		return;
-	}
-	conn_run(c);
-}
-
-static void on_idle(struct source *src, void *data)
-{
-	struct conn *c = data;
-
-	if (c->request)
-		source_set_timer(c->timer, TCP_IDLE_NS); /* the forward has its own end */
-	else
-		conn_free(c);
-}
-
-static void on_pause_over(struct source *src, void *data)
-{
-	struct endpoint *ep = data;
-
-	source_clear(&ep->pause);
-	(void)source_set_events(ep->tcp_source, EPOLLIN); /* it is registered: cannot fail */
-}
-
-/* Without descriptors the listening socket stays readable: look away for a while. */
-static void accept_failed(struct endpoint *ep, int code)
-{
-	if (code != EMFILE && code != ENFILE && code != ENOBUFS && code != ENOMEM)
-		return;
-	(void)source_set_events(ep->tcp_source, 0);
-	if (!ep->pause)
-		ep->pause = loop_add_timer(ep->server->loop, ACCEPT_PAUSE_NS, on_pause_over, ep);
-}
-
-static void on_accept(struct source *src, int fd, uint32_t events, void *data)
-{
-	struct endpoint *ep = data;
-	struct conn *c;
-	int sock = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	if (sock < 0) {
-		accept_failed(ep, errno);
-		return;
-	}
-	if (ep->n_conns >= ENDPOINT_CONNS) {
-		fd_close(sock);
-		return;
-	}
-	c = new0(struct conn);
-	c->endpoint = ep;
-	c->fd = sock;
-	c->timer = loop_add_timer(ep->server->loop, TCP_IDLE_NS, on_idle, c);
-	c->next = ep->conns;
-	if (c->next)
-		c->next->prev = c;
-	ep->conns = c;
-	ep->n_conns++;
-	ep->server->stats.connections++;
-	if (!conn_watch(c))
-		conn_free(c);
 }
 
 /* ---- endpoints ----------------------------------------------------------- */
@@ -590,12 +325,12 @@ int dns_open_sockets(int fds[2], struct err *e)
 	return 0;
 }
 
-static void endpoint_free(struct endpoint *ep)
+static void endpoint_free(struct dns_endpoint *ep)
 {
 	while (ep->conns)
-		conn_free(ep->conns);
+		dns_conn_free(ep->conns);
 	while (ep->requests)
-		request_free(ep->requests);
+		dns_request_free(ep->requests);
 	source_free(ep->udp_source);
 	source_free(ep->tcp_source);
 	source_free(ep->pause);
@@ -606,11 +341,12 @@ static void endpoint_free(struct endpoint *ep)
 	dns_upstreams_unref(ep->upstreams);
 	free(ep);
 }
-DEFINE_CLEANUP(struct endpoint *, endpoint_free, endpoint_freep);
+DEFINE_CLEANUP(struct dns_endpoint *, endpoint_free, endpoint_freep);
 
-static int endpoint_new(struct dns_server *s, const int *fds, struct endpoint **out, struct err *e)
+static int endpoint_new(struct dns_server *s, const int *fds, struct dns_endpoint **out,
+			struct err *e)
 {
-	_cleanup_(endpoint_freep) struct endpoint *ep = new0(struct endpoint);
+	_cleanup_(endpoint_freep) struct dns_endpoint *ep = new0(struct dns_endpoint);
 	int r;
 
 	ep->server = s;
@@ -619,14 +355,15 @@ static int endpoint_new(struct dns_server *s, const int *fds, struct endpoint **
 	ep->links = MAP_INIT_FREE(free);
 	r = loop_add_fd(s->loop, ep->udp, EPOLLIN, on_udp, ep, &ep->udp_source, e);
 	if (r == 0)
-		r = loop_add_fd(s->loop, ep->tcp, EPOLLIN, on_accept, ep, &ep->tcp_source, e);
+		r = loop_add_fd(s->loop, ep->tcp, EPOLLIN, dns_tcp_on_accept, ep, &ep->tcp_source,
+				e);
 	if (r < 0)
 		return r;
 	*out = TAKE_PTR(ep);
 	return 0;
 }
 
-static int endpoint_configure(struct endpoint *ep, const struct dns_endpoint_config *c,
+static int endpoint_configure(struct dns_endpoint *ep, const struct dns_endpoint_config *c,
 			      struct err *e)
 {
 	struct dns_upstreams *upstreams = NULL;
@@ -660,8 +397,8 @@ static int endpoint_configure(struct endpoint *ep, const struct dns_endpoint_con
 int dns_endpoint_set(struct dns_server *s, const struct dns_endpoint_config *c, const int *fds,
 		     struct err *e)
 {
-	struct endpoint *ep = map_get(&s->endpoints, c->key);
-	_cleanup_(endpoint_freep) struct endpoint *fresh = NULL;
+	struct dns_endpoint *ep = map_get(&s->endpoints, c->key);
+	_cleanup_(endpoint_freep) struct dns_endpoint *fresh = NULL;
 	int r;
 
 	if (!ep && !fds)
@@ -686,7 +423,7 @@ bool dns_endpoint_remove(struct dns_server *s, const char *key)
 
 bool dns_endpoint_fds(struct dns_server *s, const char *key, int fds[2])
 {
-	const struct endpoint *ep = map_get(&s->endpoints, key);
+	const struct dns_endpoint *ep = map_get(&s->endpoints, key);
 
 	if (!ep)
 		return false;

@@ -84,7 +84,10 @@ if [ "${1:-}" != mysqld ]; then
 	exec "$@"
 fi
 
-[ "$(id -u)" != 0 ] || chown mysql:mysql "$data" /run/mysqld
+if [ "$(id -u)" = 0 ]; then
+	chown mysql:mysql "$data"
+	install -d -o mysql -g mysql /run/mysqld
+fi
 if [ -e "$unfinished" ]; then
 	say "the last initialization was cut short; starting it afresh"
 	find "$data" -mindepth 1 -delete

@@ -2,7 +2,7 @@
 chmod 0755 /usr/local/bin/docker-entrypoint.sh
 cat >/usr/local/bin/apache2-foreground <<'SH'
 #!/bin/sh
-set -eu
+set -e # envvars reads variables that may be unset
 . /etc/apache2/envvars
 mkdir -p "$APACHE_RUN_DIR" "$APACHE_LOCK_DIR" "$APACHE_LOG_DIR"
 rm -f "$APACHE_PID_FILE"

@@ -548,7 +548,8 @@ int plan_up(const struct project *p, const struct translation *t, const struct r
 			up_service(&u, &u.services.items[i]);
 	if (o->wait)
 		wait_for_all(&u);
-	/* Networks and volumes of a plan that makes no container are there already. */
+	if (out->actions.n == u.resources.n)
+		action_list_done(&out->actions); /* nothing but networks and volumes nobody new uses */
 	free(u.resources.items);
 	services_done(&u.services);
 	return 0;

@@ -408,7 +408,7 @@ static int on_container(struct apply *a, size_t i, struct container *c, struct e
 			return 0;
 		say_action(a, act, "working", doing_text(act), NULL);
 		container_stop(c, act->timeout, act->by_user);
-		return container_is_active(c) ? 2 : 1;
+		return 2; /* done already, perhaps: check_active() knows */
 	case ACTION_KILL:
 		say_action(a, act, "working", doing_text(act), NULL);
 		r = container_signal(c, act->signal ? act->signal : SIGKILL, act->by_user, e);

@@ -175,6 +175,9 @@ int cgroup_write(int dirfd, const char *file, const char *key, struct err *e, co
 	text = xvasprintf(fmt, ap);
 	va_end(ap);
 	r = file_poke(dirfd, file, text, e);
+	if (r == -ENOENT)
+		return err_set(e, ENOTSUP, "%s: the kernel offers no cgroup controller for it",
+			       key);
 	return r < 0 ? err_wrap(e, r, "%s", key) : 0;
 }
 

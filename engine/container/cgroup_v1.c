@@ -84,7 +84,8 @@ static int need(const struct cgroup *cg, unsigned int controller, const char *ke
 {
 	int fd = cgroup_fd(cg, controller);
 
-	return fd < 0 ? err_set(e, ENOTSUP, "%s: the kernel offers no such cgroup controller", key)
+	return fd < 0 ? err_set(e, ENOTSUP, "%s: the kernel offers no cgroup controller for it",
+				key)
 		      : fd;
 }
 

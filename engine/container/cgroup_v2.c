@@ -271,30 +271,44 @@ static int v2_is_empty(const struct cgroup *cg)
 	return r < 0 ? r : populated == 0;
 }
 
-static int v2_oom_kills(const struct cgroup *cg, uint64_t *n, struct err *e)
+/* A controller that is not there counts nothing; that is no error. */
+static int absent_is_fine(int r)
 {
-	return cgroup_read_key(cg->dirs[0].fd, "memory.events", "oom_kill", n, e);
+	return r == -ENOENT ? 0 : r;
 }
 
-static int v2_stats(const struct cgroup *cg, struct cgroup_stats *st, struct err *e)
+static int v2_oom_kills(const struct cgroup *cg, uint64_t *n, struct err *e)
 {
-	int fd = cg->dirs[0].fd, r;
-	uint64_t cache = 0, usec = 0;
+	*n = 0;
+	return absent_is_fine(cgroup_read_key(cg->dirs[0].fd, "memory.events", "oom_kill", n, e));
+}
 
-	r = cgroup_read_number(fd, "memory.current", &st->memory, e);
+static int memory_stats(int fd, struct cgroup_stats *st, struct err *e)
+{
+	uint64_t cache = 0;
+	int r = cgroup_read_number(fd, "memory.current", &st->memory, e);
+
 	if (r == 0)
 		r = cgroup_read_number(fd, "memory.max", &st->memory_limit, e);
 	if (r == 0)
 		r = cgroup_read_key(fd, "memory.stat", "inactive_file", &cache, e);
+	st->memory -= MIN(cache, st->memory);
+	return absent_is_fine(r);
+}
+
+static int v2_stats(const struct cgroup *cg, struct cgroup_stats *st, struct err *e)
+{
+	int fd = cg->dirs[0].fd, r = memory_stats(fd, st, e);
+	uint64_t usec = 0;
+
 	if (r == 0)
-		r = cgroup_read_number(fd, "pids.current", &st->pids, e);
+		r = absent_is_fine(cgroup_read_number(fd, "pids.current", &st->pids, e));
 	if (r == 0)
-		r = cgroup_read_number(fd, "pids.max", &st->pids_limit, e);
+		r = absent_is_fine(cgroup_read_number(fd, "pids.max", &st->pids_limit, e));
 	if (r == 0)
 		r = cgroup_read_key(fd, "cpu.stat", "usage_usec", &usec, e);
 	if (r < 0)
 		return r;
-	st->memory -= MIN(cache, st->memory);
 	st->cpu_ns = usec * NSEC_PER_USEC;
 	/* Present only where the cpu controller is on. */
 	(void)cgroup_read_key(fd, "cpu.stat", "nr_throttled", &st->throttled_periods, NULL);

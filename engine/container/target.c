@@ -81,10 +81,9 @@ static int make_missing(int root_fd, const char *path, bool directory, char **ne
 			if (r == 1) {
 				_cleanup_(free_p) char *rest = strv_join(parts + i + 1, "/");
 
-				buf_truncate(&at, at.len - strlen(parts[i]));
-				*next = link[0] == '/'
-						? xasprintf("%s/%s", link, rest)
-						: xasprintf("%s%s/%s", buf_str(&at), link, rest);
+				buf_truncate(&at, link[0] == '/' ? 0 : at.len - strlen(parts[i]));
+				buf_printf(&at, "%s%s%s", link, *rest ? "/" : "", rest);
+				*next = buf_take(&at);
 				return 0;
 			}
 			fd = openat(parent, parts[i], O_PATH | O_NOFOLLOW | O_CLOEXEC);

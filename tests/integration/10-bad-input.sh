@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Bad input: one clear sentence, exit 1, and nothing left behind.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 32
+plan 29
 
 tiny_image tiny
 

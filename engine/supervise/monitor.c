@@ -10,6 +10,7 @@
 #include "engine/supervise/monitor.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
@@ -81,14 +82,25 @@ static void reset_signals(void)
 static int launch(const struct monitor_opts *o, const struct ends *s, int null_fd, pid_t *pid,
 		  int *pidfd, struct err *e)
 {
+	_cleanup_(fd_closep) int own_pidns = -EBADF;
 	struct launch l = *o->launch;
+	int r;
 
 	l.stdio[0] = s->in[0] >= 0 ? s->in[0] : null_fd;
 	l.stdio[1] = s->out[1] >= 0 ? s->out[1] : null_fd;
 	l.stdio[2] = s->err[1] >= 0 ? s->err[1] : null_fd;
 	l.console_sock = s->console[1];
 	l.error_fd = s->error[1];
-	return container_launch(&l, pid, pidfd, e);
+	if (l.pidns_fd >= 0) {
+		own_pidns = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+		if (own_pidns < 0)
+			return err_errno(e, errno, "open our pid namespace");
+	}
+	r = container_launch(&l, pid, pidfd, e);
+	/* A supervisor that this monitor starts one day must not be born in there. */
+	if (r == 0 && own_pidns >= 0 && setns(own_pidns, CLONE_NEWPID) < 0)
+		r = err_errno(e, errno, "return to our pid namespace");
+	return r;
 }
 
 static int write_record(int dir_fd, const struct report *rep, uint64_t started_at, struct err *e)

@@ -450,10 +450,12 @@ static int next_any(struct log_reader *r, struct log_record *rec, struct err *e)
 	}
 }
 
-/* No more, now: for good? */
+/* No more, now: for good?  A writer never removes the newest file, so when that is gone
+ * the container is being removed.  (IN_DELETE_SELF alone would not do: it is
+ * held back while anybody, like us, has the directory open.) */
 static int at_end(struct log_reader *r, struct log_record *rec)
 {
-	if (r->o.follow && !was_removed(r->dirfd)) {
+	if (r->o.follow && !was_removed(r->dirfd) && !was_removed(r->fd)) {
 		r->idle = true;
 		return -EAGAIN;
 	}
@@ -518,7 +520,7 @@ static int add_watch(int inotify, int dirfd, struct err *e)
 {
 	char path[FD_PATH_MAX];
 	int wd = inotify_add_watch(inotify, fd_path(dirfd, path),
-				   IN_MODIFY | IN_CREATE | IN_DELETE_SELF | IN_ONLYDIR);
+				   IN_MODIFY | IN_CREATE | IN_DELETE | IN_ONLYDIR);
 
 	return wd < 0 ? err_errno(e, errno, "watch the log directory") : wd;
 }

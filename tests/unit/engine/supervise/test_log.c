@@ -4,6 +4,7 @@
  * with a model: random pieces of output go to the writer and to plain line
  * splitting in memory, and reader, tail, merge and follow must agree with it. */
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -339,6 +340,7 @@ static void test_follow(void **state)
 {
 	struct place *p = *state;
 	struct log_reader_opts o = { .tail = 1, .follow = true };
+	struct pollfd event;
 	struct log_reader *r;
 	struct log_record rec;
 	struct log_writer w;
@@ -362,8 +364,11 @@ static void test_follow(void **state)
 	assert_int_equal(log_reader_next(r, &rec, NULL), 1);
 	assert_int_equal(rec.kind, LOG_REC_END);
 	assert_int_equal(log_reader_next(r, &rec, NULL), -EAGAIN);
-	/* The container is removed. */
-	assert_int_equal(rm_rf(AT_FDCWD, p->path, NULL), 0);
+	/* The container is removed: the file first, and that must wake us. */
+	event = (struct pollfd){ .fd = log_reader_fd(r), .events = POLLIN };
+	assert_int_equal(poll(&event, 1, 0), 0);
+	assert_int_equal(unlinkat(p->fd, "0000000001.log", 0), 0);
+	assert_int_equal(poll(&event, 1, 0), 1);
 	assert_int_equal(log_reader_next(r, &rec, NULL), 0);
 	log_reader_free(r);
 	log_writer_done(&w);

@@ -34,10 +34,10 @@ static const struct key pair_value = { "*", .types = KT_STR | KT_NUM | KT_BOOL |
 static const struct keyset pairs_keys = { .other = &pair_value };
 
 static const struct key option_value = { "*", .types = KT_STR | KT_NUM, .value = KV_ANY };
-static const struct keyset option_keys = { .other = &option_value };
+static const struct keyset option_keys = { .other = &option_value, .open = true };
 static const struct key log_option_value = { "*", .types = KT_STR | KT_NUM | KT_NULL,
 					     .value = KV_ANY };
-static const struct keyset log_option_keys = { .other = &log_option_value };
+static const struct keyset log_option_keys = { .other = &log_option_value, .open = true };
 static const struct key text_value = { "*", STR };
 static const struct keyset text_keys = { .other = &text_value };
 

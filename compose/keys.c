@@ -40,7 +40,7 @@ const struct key *key_child(const struct key *k, const char *name)
 		if (set->keys[i].name[0] == name[0] && streq(set->keys[i].name, name))
 			return &set->keys[i];
 	if (set->other) {
-		if (set->named && !is_name(name))
+		if ((set->named && !is_name(name)) || (!*name && !set->open))
 			return NULL;
 		if (set->lower && !is_lower(name))
 			return &key_extension;

@@ -31,7 +31,8 @@ const char *merge_scalar_text(struct arena *a, const struct node *n)
 		return arena_printf(a, "%lld", (long long)n->integer);
 	case NODE_FLOAT:
 		/* An integer that only fits into 64 bits without a sign. */
-		if (n->text && n->real < 18446744073709551615.0 &&
+		if (n->text && n->real >= 9223372036854775807.0 &&
+		    n->real < 18446744073709551615.0 &&
 		    strspn(n->text, "0123456789") == strlen(n->text))
 			return n->text;
 		return arena_strdup(a, number_text(n->real, false, buf));

@@ -476,6 +476,11 @@ int cgroup_freeze(const struct cgroup *cg, bool frozen, struct err *e)
 	return cg->ops->freeze(cg, frozen, e);
 }
 
+bool cgroup_is_frozen(const struct cgroup *cg)
+{
+	return cg->ops->is_frozen(cg);
+}
+
 int cgroup_stats(const struct cgroup *cg, struct cgroup_stats *st, struct err *e)
 {
 	*st = (struct cgroup_stats){ .memory_limit = UINT64_MAX, .pids_limit = UINT64_MAX };

@@ -75,6 +75,7 @@ int cgroup_is_empty(const struct cgroup *cg);
 int cgroup_pids(const struct cgroup *cg, pid_t **pids, size_t *n, struct err *e);
 /* Pause and unpause.  Freezing waits until all tasks stand still, at most 1 s. */
 int cgroup_freeze(const struct cgroup *cg, bool frozen, struct err *e);
+bool cgroup_is_frozen(const struct cgroup *cg);
 /* Remove it, and our parent directory when it was the last.  Absent is success.
  * Tries for at most 50 ms while the kernel says EBUSY (processes that were
  * killed are still leaving), then gives up with -EBUSY: try again later. */

@@ -45,6 +45,7 @@ struct cgroup_ops {
 	int (*devices)(const struct cgroup *cg, const struct device_list *l, struct err *e);
 	int (*kill)(const struct cgroup *cg, struct err *e);
 	int (*freeze)(const struct cgroup *cg, bool frozen, struct err *e);
+	bool (*is_frozen)(const struct cgroup *cg);
 	int (*is_empty)(const struct cgroup *cg);
 	int (*stats)(const struct cgroup *cg, struct cgroup_stats *st, struct err *e);
 	int (*oom_kills)(const struct cgroup *cg, uint64_t *n, struct err *e);

@@ -166,6 +166,16 @@ static int v1_freeze(const struct cgroup *cg, bool frozen, struct err *e)
 	return 0;
 }
 
+/* What was asked for, by us or above us, reached or not. */
+static bool v1_is_frozen(const struct cgroup *cg)
+{
+	int fd = cgroup_fd(cg, CTL_FREEZER);
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	return fd >= 0 && file_read(fd, "freezer.state", 64, &b, NULL) == 0 &&
+	       !streq(buf_str(&b), "THAWED\n");
+}
+
 static int v1_kill(const struct cgroup *cg, struct err *e)
 {
 	int freezer = cgroup_fd(cg, CTL_FREEZER), fd = cg->dirs[0].fd, r = 0;
@@ -248,6 +258,7 @@ const struct cgroup_ops cgroup_v1_ops = {
 	.devices = v1_devices,
 	.kill = v1_kill,
 	.freeze = v1_freeze,
+	.is_frozen = v1_is_frozen,
 	.is_empty = v1_is_empty,
 	.stats = v1_stats,
 	.oom_kills = v1_oom_kills,

@@ -263,6 +263,13 @@ static int v2_freeze(const struct cgroup *cg, bool frozen, struct err *e)
 	return r < 0 ? r : err_set(e, ETIMEDOUT, "the container does not stand still");
 }
 
+static bool v2_is_frozen(const struct cgroup *cg)
+{
+	uint64_t frozen = 0;
+
+	return cgroup_read_number(cg->dirs[0].fd, "cgroup.freeze", &frozen, NULL) == 0 && frozen;
+}
+
 static int v2_is_empty(const struct cgroup *cg)
 {
 	uint64_t populated = 0;
@@ -320,6 +327,7 @@ const struct cgroup_ops cgroup_v2_ops = {
 	.devices = v2_devices,
 	.kill = v2_kill,
 	.freeze = v2_freeze,
+	.is_frozen = v2_is_frozen,
 	.is_empty = v2_is_empty,
 	.stats = v2_stats,
 	.oom_kills = v2_oom_kills,

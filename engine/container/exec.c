@@ -4,9 +4,11 @@
  *	   ^                    └─ pid and pidfd over a socket, exits                  │
  *	   └───────────────── is its parent, by CLONE_PARENT ──────────────────────────┘
  *
- * setns(2) into a pid namespace counts for children only, hence two processes.
- * The go-between stays outside of the cgroup and of the pid namespace: if
- * the container is frozen, only the new process waits, never the caller.
+ * setns(2) into a pid namespace counts for children only, hence two processes.  The new
+ * process can be seen from inside the container, and with CAP_SYS_PTRACE there its
+ * descriptors can be opened (CVE-2016-9962).  So all that touches the host is
+ * done by the go-between, which nobody in there can see, and it closes everything but the streams
+ * before it clones.
  */
 #include "engine/container/exec.h"
 
@@ -63,14 +65,13 @@ static int set_streams(const struct exec_opts *o, struct err *e)
 	return ptmx < 0 ? ptmx : process_set_terminal(ptmx, o->console_sock, NULL, e);
 }
 
-static _Noreturn void final(const struct exec_opts *o, int target, bool entered, struct process *p)
+/* @target: the cgroup namespace still to join; -EBADF when the go-between has done it. */
+static _Noreturn void final(const struct exec_opts *o, int target, struct process *p)
 {
 	struct err e = ERR_INIT;
-	int r = o->cgroup && !entered ? cgroup_enter(o->cgroup, &e) : 0;
+	int r = 0;
 
-	/* Only now: from inside that namespace the cgroup we came from cannot be seen, and the
-	 * kernel lets nobody migrate out of the invisible (nsdelegate, cgroups(7)). */
-	if (r == 0 && setns(target, CLONE_NEWCGROUP) < 0)
+	if (target >= 0 && setns(target, CLONE_NEWCGROUP) < 0)
 		r = err_errno(&e, errno, "join the cgroup namespace");
 	if (r == 0) {
 		(void)setsid(); /* the go-between's own session does not reach into the pid
@@ -83,15 +84,6 @@ static _Noreturn void final(const struct exec_opts *o, int target, bool entered,
 }
 
 /* ---- the go-between ------------------------------------------------------------------- */
-static int join(int target, struct err *e)
-{
-	const int most = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
-
-	if (setns(target, most) < 0)
-		return err_errno(e, errno, "join the container");
-	return chdir("/") < 0 ? err_errno(e, errno, "enter the container's root") : 0;
-}
-
 static int prepare(const struct exec_opts *o, struct process *p, struct err *e)
 {
 	*p = (struct process){ .spec = o->spec,
@@ -106,35 +98,88 @@ static int prepare(const struct exec_opts *o, struct process *p, struct err *e)
 	return o->privileged ? 0 : caps_from_spec(o->spec, &p->caps, e);
 }
 
-static int enter(const struct exec_opts *o, int target, struct process *p, struct err *e)
+/* On v2 the clone itself goes into the cgroup, which must be visible from the cgroup namespace
+ * it is done in (nsdelegate, cgroups(7)), so that namespace is joined after it.  On v1 we
+ * enter and join ourselves. */
+static int join(const struct exec_opts *o, int target, bool v2, struct err *e)
 {
+	int flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+	int r = o->cgroup && !v2 ? cgroup_enter(o->cgroup, e) : 0;
+
+	if (r < 0)
+		return r;
+	if (setns(target, v2 ? flags : flags | CLONE_NEWCGROUP) < 0)
+		return err_errno(e, errno, "join the container");
+	return chdir("/") < 0 ? err_errno(e, errno, "enter the container's root") : 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/* Close all but @keep (which may hold negative numbers and repeats). */
+static void close_except(int *keep, size_t n)
+{
+	unsigned int next = 0;
+
+	qsort(keep, n, sizeof(*keep), compare);
+	for (size_t i = 0; i < n; i++) {
+		if (keep[i] < (int)next)
+			continue;
+		if (keep[i] > (int)next)
+			(void)syscall(SYS_close_range, next, (unsigned int)keep[i] - 1, 0);
+		next = (unsigned int)keep[i] + 1;
+	}
+	(void)syscall(SYS_close_range, next, ~0U, 0);
+}
+
+static int enter(const struct exec_opts *o, int target, bool v2, int sock, struct process *p,
+		 struct err *e)
+{
+	int cgroup = v2 ? cgroup_clone_fd(o->cgroup) : -EBADF;
+	int keep[] = { 0,    1,      2,      o->stdio[0], o->stdio[1], o->stdio[2], o->console_sock,
+		       sock, target, cgroup, o->error_fd };
 	int r = process_prepare(e);
 
 	if (r == 0)
 		r = prepare(o, p, e);
 	if (r == 0)
 		r = process_set_oom(o->spec, e);
-	return r < 0 ? r : join(target, e);
+	if (r == 0)
+		r = join(o, target, v2, e);
+	close_except(keep, sizeof(keep) / sizeof(*keep));
+	return r;
 }
 
-static _Noreturn void go_between(const struct exec_opts *o, int target, int sock)
+static long clone_final(int cgroup, int *pidfd)
 {
-	struct answer a = { 0 };
-	struct process p;
-	int pidfd = -EBADF;
-	struct clone_args args = { .flags = CLONE_PARENT | CLONE_PIDFD,
-				   .pidfd = (uintptr_t)&pidfd };
-	int cgroup = o->cgroup ? cgroup_clone_fd(o->cgroup) : -EBADF;
-	long child;
+	struct clone_args args = { .flags = CLONE_PARENT | CLONE_PIDFD, .pidfd = (uintptr_t)pidfd };
 
 	if (cgroup >= 0) {
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)cgroup;
 	}
-	if (enter(o, target, &p, &a.err) == 0) {
-		child = syscall(SYS_clone3, &args, sizeof(args));
-		if (child == 0)
-			final(o, target, cgroup >= 0, &p);
+	return syscall(SYS_clone3, &args, sizeof(args));
+}
+
+static _Noreturn void go_between(const struct exec_opts *o, int target, int sock)
+{
+	int cgroup = o->cgroup ? cgroup_clone_fd(o->cgroup) : -EBADF, pidfd = -EBADF;
+	bool v2 = cgroup >= 0;
+	struct answer a = { 0 };
+	struct process p;
+	long child;
+
+	if (enter(o, target, v2, sock, &p, &a.err) == 0) {
+		child = clone_final(cgroup, &pidfd);
+		if (child == 0) {
+			fd_close(sock);
+			fd_close(cgroup);
+			if (!v2)
+				target = fd_close(target);
+			final(o, target, &p);
+		}
 		if (child < 0)
 			err_errno(&a.err, errno, "clone into the container");
 		a.pid = child > 0 ? (pid_t)child : 0;
@@ -174,6 +219,10 @@ int container_exec(const struct exec_opts *o, pid_t *pid, int *pidfd, struct err
 
 	if (target < 0)
 		return target;
+	/* In there we would stand still with it, and the caller would wait for us. */
+	if (o->cgroup && cgroup_is_frozen(o->cgroup))
+		return err_set(e, EBUSY, "container %s is paused, unpause it before exec",
+			       o->spec->name ? o->spec->name : "");
 	r = fd_socketpair(SOCK_SEQPACKET, sock, e);
 	if (r < 0)
 		return r;

@@ -36,7 +36,8 @@ struct exec_opts {
 	int console_sock;
 	struct cgroup *cgroup; /* NULL: stay in the caller's */
 	const struct seccomp_program *seccomp;
-	int error_fd; /* writing end; the caller closes its copy after the call */
+	int error_fd; /* writing end; the caller closes its copy after the call.
+		       * -EBADF: the reason goes to the process's stderr, as text */
 };
 
 #define EXEC_OPTS_INIT                                                                             \

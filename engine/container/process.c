@@ -14,6 +14,7 @@
 #include <linux/close_range.h>
 #include <linux/keyctl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -34,7 +35,10 @@ _Noreturn void process_fail(int error_fd, const struct err *e, int code)
 {
 	/* Smaller than PIPE_BUF, so all or nothing; a reader that is gone is no reason to linger.
 	 */
-	(void)!write(error_fd, e, sizeof(*e));
+	if (error_fd >= 0)
+		(void)!write(error_fd, e, sizeof(*e));
+	else
+		dprintf(STDERR_FILENO, "%s\n", e->msg);
 	_exit(code);
 }
 
@@ -319,12 +323,12 @@ _Noreturn void process_run(const struct process *given)
 	char **env;
 
 	/* One descriptor is left beside the streams, and execve closes that one. */
-	if (p.error_fd != 3) {
+	if (p.error_fd >= 0 && p.error_fd != 3) {
 		if (dup3(p.error_fd, 3, O_CLOEXEC) < 0)
 			process_fail(p.error_fd, &e, EXIT_SETUP);
 		p.error_fd = 3;
 	}
-	(void)syscall(SYS_close_range, 4, ~0U, 0); /* Linux 5.9, below our floor: cannot fail */
+	(void)syscall(SYS_close_range, p.error_fd < 0 ? 3 : 4, ~0U, 0); /* Linux 5.9, below our floor: cannot fail */
 	if (settle(&p, &u, &e) < 0)
 		process_fail(p.error_fd, &e, EXIT_SETUP);
 	env = make_env(&p, &u);

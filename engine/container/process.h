@@ -39,7 +39,7 @@ int process_set_terminal(int ptmx, int sock, int *slave, struct err *e);
  * exit code is as in launch.h.  Closes all descriptors but 0, 1, 2. */
 _Noreturn void process_run(const struct process *p);
 
-/* Report @e and exit with @code. */
+/* Report @e, on stderr when @error_fd is negative, and exit with @code. */
 _Noreturn void process_fail(int error_fd, const struct err *e, int code);
 
 #endif

@@ -20,12 +20,17 @@
 /* A supervisor with nothing left to do leaves, perhaps just as we come. */
 #define CONNECT_TRIES 3
 
+/* After the first signal: how long we wait for actions that are under way. */
+#define CANCEL_PATIENCE (15 * NSEC_PER_SEC)
+
 struct apply_client {
 	struct context *ctx;
 	struct control_client *control;
 	struct progress *progress;
 	struct err result;
 	bool heard, done;
+	int n_signals;
+	uint64_t give_up_at; /* CLOCK_MONOTONIC; 0: not cancelled */
 };
 
 static const struct {
@@ -199,43 +204,61 @@ int apply_client_step(struct apply_client *a, struct err *e)
 	return 0;
 }
 
+static int give_up(struct err *e)
+{
+	return err_set(e, ECANCELED, "canceled; the supervisor finishes what it has begun");
+}
+
 /* The first signal asks the supervisor to start nothing more and waits for
- * what is under way; the second does not wait. */
-static int on_signal(struct apply_client *a, int signal_fd, int *n, struct err *e)
+ * what is under way, but not for ever; the second does not wait. */
+static int on_signal(struct apply_client *a, int signal_fd, struct err *e)
 {
 	struct signalfd_siginfo info;
 
 	if (read(signal_fd, &info, sizeof(info)) != sizeof(info))
 		return 0;
-	if ((*n)++ == 0)
-		return apply_client_cancel(a, e);
-	return err_set(e, ECANCELED, "canceled; the supervisor finishes what it has begun");
+	if (a->n_signals++)
+		return give_up(e);
+	a->give_up_at = now_mono_ns() + CANCEL_PATIENCE;
+	return apply_client_cancel(a, e);
+}
+
+static int next_timeout(const struct apply_client *a)
+{
+	int tick = progress_interval(a->progress);
+
+	return a->give_up_at && tick < 0 ? 100 : tick;
+}
+
+static int wait_and_step(struct apply_client *a, int signal_fd, struct err *e)
+{
+	struct pollfd p[] = { { .fd = apply_client_fd(a), .events = POLLIN },
+			      { .fd = signal_fd, .events = POLLIN } };
+	int r = 0;
+
+	if (apply_client_pending(a))
+		return apply_client_step(a, e);
+	if (poll(p, ARRAY_SIZE(p), next_timeout(a)) < 0 && errno != EINTR)
+		return err_errno(e, errno, "poll");
+	if (p[1].revents)
+		r = on_signal(a, signal_fd, e);
+	if (p[0].revents && r == 0)
+		return apply_client_step(a, e);
+	progress_tick(a->progress);
+	if (r == 0 && a->give_up_at && now_mono_ns() > a->give_up_at)
+		r = give_up(e);
+	return r;
 }
 
 static int run_to_end(struct apply_client *a, int signal_fd, struct err *e)
 {
-	int n_signals = 0, r = 0;
+	int r = 0;
 
-	while (!a->done && r == 0) {
-		struct pollfd p[] = { { .fd = apply_client_fd(a), .events = POLLIN },
-				      { .fd = signal_fd, .events = POLLIN } };
-
-		if (apply_client_pending(a)) {
-			r = apply_client_step(a, e);
-			continue;
-		}
-		if (poll(p, ARRAY_SIZE(p), progress_interval(a->progress)) < 0 && errno != EINTR)
-			return err_errno(e, errno, "poll");
-		if (p[1].revents)
-			r = on_signal(a, signal_fd, &n_signals, e);
-		if (p[0].revents && r == 0)
-			r = apply_client_step(a, e);
-		if (!p[0].revents)
-			progress_tick(a->progress);
-	}
+	while (!a->done && r == 0)
+		r = wait_and_step(a, signal_fd, e);
 	if (r == 0)
 		r = apply_client_result(a, e);
-	if (n_signals && r == 0)
+	if (a->n_signals && r == 0)
 		r = err_set(e, ECANCELED, "canceled");
 	return r;
 }

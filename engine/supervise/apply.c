@@ -140,6 +140,26 @@ static void apply_free(struct apply *a)
 
 static void apply_begin(struct apply *a);
 
+static void reply_end(struct apply *a, bool leaving)
+{
+	json *o, *error;
+
+	if (!a->conn)
+		return;
+	o = json_new_object();
+	error = control_err_to_json(&a->err);
+	json_put_str(o, "type", "end");
+	if (error)
+		json_put(o, "error", error);
+	json_put_bool(o, "leaving", leaving);
+	control_reply(a->conn, o, NULL, 0);
+	if (!a->conn)
+		return;
+	control_conn_set_data(a->conn, NULL);
+	if (leaving)
+		control_finish(a->conn);
+}
+
 static void apply_end(struct apply *a)
 {
 	struct supervisor *sv = a->sv;
@@ -151,20 +171,7 @@ static void apply_end(struct apply *a)
 		a->err = e;
 	sv->applies = a->next;
 	leaving = !sv->applies && supervisor_sweep(sv);
-	if (a->conn) {
-		json *o = json_new_object(), *error = control_err_to_json(&a->err);
-
-		json_put_str(o, "type", "end");
-		if (error)
-			json_put(o, "error", error);
-		json_put_bool(o, "leaving", leaving);
-		control_reply(a->conn, o, NULL, 0);
-		if (a->conn) {
-			control_conn_set_data(a->conn, NULL);
-			if (leaving)
-				control_finish(a->conn);
-		}
-	}
+	reply_end(a, leaving);
 	apply_free(a);
 	if (sv->applies)
 		apply_begin(sv->applies);
@@ -688,6 +695,37 @@ static bool takes_down(const struct action_list *l)
 	return true;
 }
 
+static bool only_kills(const struct action_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->items[i].kind != ACTION_KILL)
+			return false;
+	return l->n > 0;
+}
+
+/* A kill does not queue: what it would wait for may be the very stop, or the
+ * wait for health, that the user has lost patience with. */
+static void kill_beside(struct apply *a)
+{
+	for (size_t i = 0; i < a->actions.n; i++) {
+		const struct action *act = &a->actions.items[i];
+		struct err e = ERR_INIT;
+		int r = perform(a, i, &e);
+
+		if (r >= 0) {
+			say_action(a, act, "done", done_text(act), NULL);
+			continue;
+		}
+		if (r == -ESRCH)
+			continue; /* gone meanwhile, which is what was wanted */
+		say_action(a, act, "error", "Error", e.msg);
+		if (!a->err.code)
+			a->err = e;
+	}
+	reply_end(a, false);
+	apply_free(a);
+}
+
 void apply_request(struct supervisor *sv, struct control_conn *conn, json *message)
 {
 	struct apply *a = new0(struct apply), **end = &sv->applies;
@@ -703,6 +741,10 @@ void apply_request(struct supervisor *sv, struct control_conn *conn, json *messa
 	a->steps = xcalloc(a->actions.n, sizeof(*a->steps));
 	a->deadlines = xcalloc(a->actions.n, sizeof(*a->deadlines));
 	a->keep_going = takes_down(&a->actions);
+	if (sv->applies && only_kills(&a->actions)) {
+		kill_beside(a);
+		return;
+	}
 	while (*end)
 		end = &(*end)->next;
 	*end = a;

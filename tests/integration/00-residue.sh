@@ -41,16 +41,16 @@ ip link set "br-t$$" up
 found route 198.18.77.0/24
 ip link del "br-t$$"
 
-nft add table inet "comp-t$$"
-found nft "comp-t$$"
-nft delete table inet "comp-t$$"
-
 name=$(python3 - <<PY
 h = 2166136261
 for c in "$COMP_ROOT".encode(): h = (h ^ c) * 16777619 & 0xffffffff
 print(f"comp-{h:08x}")
 PY
 )
+nft add table inet "comp-$P-${name#comp-}"
+found nft "comp-$P-${name#comp-}"
+nft delete table inet "comp-$P-${name#comp-}"
+
 hierarchy=/sys/fs/cgroup
 [ -d $hierarchy/pids ] && hierarchy=$hierarchy/pids
 mkdir "$hierarchy/$name"

@@ -16,6 +16,7 @@ COMP=${COMP_BIN:-$TOP/build/${FLAVOR:-sanitize}/comp}
 WORK=$(mktemp -d /tmp/comp-test.XXXXXX)
 export COMP_ROOT=$WORK/root COMP_RUN=$WORK/run
 P=t$$
+export COMP_TEST_PREFIX=$P
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0:abort_on_error=0}
 unset COMPOSE_FILE COMPOSE_PROJECT_NAME COMPOSE_PROFILES
 TESTS=0 FAILED=0 PLANNED=

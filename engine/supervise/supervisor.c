@@ -446,10 +446,15 @@ static int take_project(struct supervisor *sv, struct err *e)
 {
 	_cleanup_(free_p) char *lock = path_join(sv->run_dir, MONITOR_LOCK_NAME);
 	int r = mkdir_p(AT_FDCWD, sv->run_dir, 0700, e);
+	pid_t holder = 0;
 
 	if (r < 0)
 		return r;
-	sv->lock_fd = lock_take(lock, false, NULL, e);
+	sv->lock_fd = lock_take(lock, false, &holder, e);
+	/* Somebody who only looks (lock_holder()) has it for microseconds: the pid
+	 * in the file is then of a supervisor that is gone. */
+	if (sv->lock_fd == -EWOULDBLOCK && (holder == 0 || kill(holder, 0) < 0))
+		sv->lock_fd = lock_take(lock, true, NULL, e);
 	return sv->lock_fd < 0 ? sv->lock_fd : 0;
 }
 

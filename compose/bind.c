@@ -2,8 +2,8 @@
  *
  * After this nobody has to ask whether `environment` is a list or a mapping, or
  * whether a size is "64m" or 67108864.  One function per kind of value in the
- * key table.  Values that cannot become what they must are errors with the
- * position of the value.
+ * key table.  Collections are changed in place.  Values that cannot become what
+ * they must are errors with the position of the value.
  */
 #include "compose/bind.h"
 
@@ -178,8 +178,6 @@ static int bind_count(struct binder *b, struct node *n, struct node **out)
 
 static int bind_strings(struct binder *b, struct node *n, struct node **out)
 {
-	struct node *seq;
-
 	if (n->kind == NODE_STRING) {
 		*out = made_from(node_seq(b->a), n);
 		node_push(b->a, *out, n);
@@ -187,18 +185,14 @@ static int bind_strings(struct binder *b, struct node *n, struct node **out)
 	}
 	if (n->kind != NODE_SEQ)
 		return bad_type(b, n, "list of strings");
-	seq = made_from(node_seq(b->a), n);
 	for (size_t i = 0; i < n->n; i++) {
 		struct spot at = SPOT_ITEM(b->at, i);
 		struct binder sub = { b->a, b->key, &at, b->diag };
-		struct node *item = n->items[i];
-		int r = bind_string(&sub, item, &item);
+		int r = bind_string(&sub, n->items[i], &n->items[i]);
 
 		if (r < 0)
 			return r;
-		node_push(b->a, seq, item);
 	}
-	*out = seq;
 	return 0;
 }
 
@@ -249,24 +243,23 @@ static int put_pair(struct binder *b, struct node *map, const struct node *item,
 /* @env: null stays null. */
 static int bind_mapping(struct binder *b, struct node *n, bool env, struct node **out)
 {
-	struct node *map = made_from(node_map(b->a), n);
+	struct node *map;
 	int r = 0, r2;
 
 	if (n->kind != NODE_MAP && n->kind != NODE_SEQ)
 		return bad_type(b, n, "mapping");
-	for (size_t i = 0; i < n->n; i++) {
-		struct node_entry *e = &n->entries[i];
-		struct node *value;
+	for (size_t i = 0; n->kind == NODE_MAP && i < n->n; i++) {
+		struct node **v = &n->entries[i].value;
 
-		if (n->kind == NODE_SEQ) {
-			r2 = put_pair(b, map, n->items[i], env);
-			r = r2 < 0 ? r2 : r;
-			continue;
-		}
-		value = e->value;
-		if (value->kind != NODE_STRING && !(env && value->kind == NODE_NULL))
-			value = text_from(b, merge_scalar_text(b->a, value), value);
-		node_put_at(b->a, map, e->key, value, e);
+		if ((*v)->kind != NODE_STRING && !(env && (*v)->kind == NODE_NULL))
+			*v = text_from(b, merge_scalar_text(b->a, *v), *v);
+	}
+	if (n->kind == NODE_MAP)
+		return 0;
+	map = made_from(node_map(b->a), n);
+	for (size_t i = 0; i < n->n; i++) {
+		r2 = put_pair(b, map, n->items[i], env);
+		r = r2 < 0 ? r2 : r;
 	}
 	*out = map;
 	return r;
@@ -363,64 +356,53 @@ static int bind_hosts(struct binder *b, struct node *n, struct node **out)
 /* ---- objects ------------------------------------------------------------------------------------
  */
 
-static int bind_ulimit(struct binder *b, struct node *n, struct node **out);
-
-static int bind_object(struct binder *b, struct node *n, struct node **out)
+/* Rows of @map's keys, and the values bound; those that have no place are taken out.
+ * @nulls: null is a value here (names to objects). */
+static int bind_entries(struct binder *b, struct node *map, bool nulls)
 {
-	struct node *map = made_from(node_map(b->a), n);
+	size_t kept = 0;
 	int r = 0;
 
-	if (n->kind != NODE_MAP)
-		return bad_type(b, n, "mapping");
-	for (size_t i = 0; i < n->n; i++) {
-		struct node_entry *e = &n->entries[i];
+	for (size_t i = 0; i < map->n; i++) {
+		struct node_entry *e = &map->entries[i];
 		const struct key *row = key_child(b->key, e->key);
 		struct spot at = SPOT_KEY(b->at, e->key);
 		struct node *value = NULL;
 		int r2;
 
-		if (!row)
-			continue;
-		r2 = bind_node(b->a, e->value, row, &at, &value, b->diag);
-		r = r2 < 0 ? r2 : r;
-		if (value)
-			node_put_at(b->a, map, e->key, value, e);
-	}
-	*out = map;
-	return r;
-}
-
-/* Names to objects: here null is a value. */
-static int bind_objects(struct binder *b, struct node *n, struct node **out)
-{
-	struct node *map = made_from(node_map(b->a), n);
-	int r = 0;
-
-	if (n->kind != NODE_MAP)
-		return bad_type(b, n, "mapping");
-	for (size_t i = 0; i < n->n; i++) {
-		struct node_entry *e = &n->entries[i];
-		const struct key *row = key_child(b->key, e->key);
-		struct spot at = SPOT_KEY(b->at, e->key);
-		struct node *value = e->value;
-		int r2;
-
-		if (!row)
-			continue;
-		if (value->kind != NODE_NULL) {
+		if (row && nulls && e->value->kind == NODE_NULL) {
+			/* A resource without a word is one with nothing said. */
+			value = b->at->up && b->at->up->up ? e->value
+							   : node_at(node_map(b->a), e->value);
+		} else if (row) {
 			r2 = bind_node(b->a, e->value, row, &at, &value, b->diag);
 			r = r2 < 0 ? r2 : r;
 		}
-		if (value)
-			node_put_at(b->a, map, e->key, value, e);
+		if (!value)
+			continue;
+		map->entries[kept] = *e;
+		map->entries[kept++].value = value;
 	}
-	*out = map;
+	if (kept < map->n) {
+		map->n = kept;
+		map->index = NULL; /* it knows places that moved */
+	}
 	return r;
 }
 
-static int bind_list(struct binder *b, struct node *n, struct node **out)
+static int bind_object(struct binder *b, struct node *n)
 {
-	struct node *seq = made_from(node_seq(b->a), n);
+	return n->kind == NODE_MAP ? bind_entries(b, n, false) : bad_type(b, n, "mapping");
+}
+
+static int bind_objects(struct binder *b, struct node *n)
+{
+	return n->kind == NODE_MAP ? bind_entries(b, n, true) : bad_type(b, n, "mapping");
+}
+
+static int bind_list(struct binder *b, struct node *n)
+{
+	size_t kept = 0;
 	int r = 0;
 
 	if (n->kind != NODE_SEQ)
@@ -432,17 +414,15 @@ static int bind_list(struct binder *b, struct node *n, struct node **out)
 
 		r = r2 < 0 ? r2 : r;
 		if (item)
-			node_push(b->a, seq, item);
+			n->items[kept++] = item;
 	}
-	*out = seq;
+	n->n = kept;
 	return r;
 }
 
 static int bind_ulimit(struct binder *b, struct node *n, struct node **out)
 {
-	if (n->kind == NODE_MAP)
-		return bind_object(b, n, out);
-	return bind_int(b, n, out);
+	return n->kind == NODE_MAP ? bind_object(b, n) : bind_int(b, n, out);
 }
 
 static int bind_value(struct binder *b, struct node *n, struct node **out)
@@ -488,11 +468,11 @@ static int bind_value(struct binder *b, struct node *n, struct node **out)
 		return bind_ulimit(b, n, out);
 	case KV_ENV_FILE:
 	case KV_OBJECT:
-		return bind_object(b, n, out);
+		return bind_object(b, n);
 	case KV_OBJECTS:
-		return bind_objects(b, n, out);
+		return bind_objects(b, n);
 	case KV_LIST:
-		return bind_list(b, n, out);
+		return bind_list(b, n);
 	}
 	return 0;
 }

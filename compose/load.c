@@ -3,7 +3,8 @@
  * The order is Docker Compose's and matters: variables, include, !reset,
  * extends, merge, uniqueness, schema, short forms, uniqueness again (a port
  * range is several ports only now).  Each document is copied before anything
- * changes it, because a YAML alias makes trees that share branches.
+ * changes it, because a YAML alias makes trees that share branches; replacing
+ * variables leaves the tree it reads alone.
  */
 #include "compose/load.h"
 
@@ -61,7 +62,44 @@ static int substitute(struct scope *s, struct node **n, const char *const *parts
 	return r < 0 ? diag_add(s->l->diag, &e) : 0;
 }
 
-/* Service by service, so that more than one mistake can be reported. */
+/* A mapping of its own with the same entries. */
+static struct node *copy_entries(struct arena *a, const struct node *map)
+{
+	struct node *copy = arena_alloc(a, sizeof(*copy));
+
+	*copy = *map;
+	copy->index = NULL;
+	copy->cap = copy->n;
+	copy->entries = arena_alloc(a, (copy->n + 1) * sizeof(*copy->entries));
+	if (map->n)
+		memcpy(copy->entries, map->entries, map->n * sizeof(*copy->entries));
+	return copy;
+}
+
+/* A tree that may be changed, all but its text, which nobody ever changes. */
+static struct node *own_copy(struct arena *a, const struct node *n)
+{
+	struct node *copy = arena_alloc(a, sizeof(*copy));
+
+	*copy = *n;
+	copy->index = NULL;
+	copy->cap = copy->n;
+	if (n->kind == NODE_SEQ && n->n) {
+		copy->items = arena_alloc(a, n->n * sizeof(*copy->items));
+		for (size_t i = 0; i < n->n; i++)
+			copy->items[i] = own_copy(a, n->items[i]);
+	} else if (n->kind == NODE_MAP && n->n) {
+		copy->entries = arena_alloc(a, n->n * sizeof(*copy->entries));
+		for (size_t i = 0; i < n->n; i++) {
+			copy->entries[i] = n->entries[i];
+			copy->entries[i].value = own_copy(a, n->entries[i].value);
+		}
+	}
+	return copy;
+}
+
+/* Service by service, so that more than one mistake can be reported.  @doc is our
+ * own down to the entries of `services`. */
 static int substitute_document(struct scope *s, struct node *doc)
 {
 	int r = 0, r2;
@@ -75,6 +113,7 @@ static int substitute_document(struct scope *s, struct node *doc)
 			r = r2 < 0 ? r2 : r;
 			continue;
 		}
+		e->value = copy_entries(s->l->a, e->value);
 		for (size_t j = 0; j < e->value->n; j++) {
 			parts[1] = e->value->entries[j].key;
 			r2 = substitute(s, &e->value->entries[j].value, parts, 2);
@@ -131,15 +170,14 @@ static int load_document(struct scope *s, const char *file, struct node *doc, in
 	struct node *cfg;
 	int r;
 
-	cfg = node_copy(l->a, doc);
-	merge_take_resets(l->a, cfg, resets);
+	cfg = copy_entries(l->a, doc);
 	if (!l->no_interpolate) {
 		r = substitute_document(s, cfg);
 		if (r < 0)
 			return r;
-		/* What it shares with other documents must not be changed. */
-		cfg = node_copy(l->a, cfg);
 	}
+	cfg = own_copy(l->a, cfg);
+	merge_take_resets(l->a, cfg, resets);
 	if (!(flags & LOAD_NO_INCLUDE)) {
 		r = include_apply(s, cfg, &here, resets);
 		if (r < 0)

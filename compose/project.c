@@ -327,7 +327,7 @@ static int finish(struct project *p, struct loader *l, const struct project_opti
 	r = bind_model(p, root, l->diag);
 	if (r < 0)
 		return r;
-	apply_profiles(p, o->services);
+	apply_profiles(p, o->enable ? o->enable : o->services);
 	if (!o->no_consistency) {
 		r = consistency_check(p, l->diag);
 		if (r < 0)

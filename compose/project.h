@@ -37,6 +37,7 @@ struct project_options {
 	char **env_files;        /* --env-file; NULL: COMPOSE_ENV_FILES, then .env */
 	char **profiles;         /* --profile; NULL: COMPOSE_PROFILES */
 	char **services;         /* keep these and what they depend on; NULL: all */
+	char **enable;           /* services whose profiles become active; NULL: @services */
 	bool all_resources;      /* keep networks, volumes, … that no service uses */
 	bool no_interpolate, no_normalize, no_path_resolution, no_env_resolution, no_consistency;
 	char *const *environ; /* the process environment, "KEY=value"; NULL: none */

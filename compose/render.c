@@ -33,10 +33,30 @@ static int by_number(const void *x, const void *y)
 				 ((const struct node_entry *)y)->key);
 }
 
+static void sort_entries(const struct rendering *r, struct node_entry *entries, size_t n)
+{
+	if (n > 1)
+		qsort(entries, n, sizeof(*entries), r->json ? by_bytes : by_number);
+}
+
 static void sort_map(const struct rendering *r, struct node *map)
 {
-	if (map->n > 1)
-		qsort(map->entries, map->n, sizeof(*map->entries), r->json ? by_bytes : by_number);
+	sort_entries(r, map->entries, map->n);
+}
+
+/* As node_put() for a key that is not there yet; the key is not copied. */
+static void append(const struct rendering *r, struct node *map, const char *key, struct node *value)
+{
+	if (map->n == map->cap) {
+		size_t cap = map->cap ? map->cap * 2 : 4;
+		struct node_entry *more = arena_alloc(r->a, cap * sizeof(*more));
+
+		if (map->n)
+			memcpy(more, map->entries, map->n * sizeof(*more));
+		map->entries = more;
+		map->cap = cap;
+	}
+	map->entries[map->n++] = (struct node_entry){ .key = key, .value = value };
 }
 
 /* A tree nothing is known about, with its keys sorted.  In JSON Docker Compose writes
@@ -55,7 +75,7 @@ static struct node *sorted(const struct rendering *r, const struct node *n)
 		return (struct node *)n;
 	out = node_map(r->a);
 	for (size_t i = 0; i < n->n; i++)
-		node_put(r->a, out, n->entries[i].key, sorted(r, n->entries[i].value));
+		append(r, out, n->entries[i].key, sorted(r, n->entries[i].value));
 	sort_map(r, out);
 	return out;
 }
@@ -93,10 +113,9 @@ static struct node *nothing(const struct rendering *r, const struct key *k)
 	return shown(r, node_map(r->a), k);
 }
 
-static void put_shown(const struct rendering *r, struct node *out, const struct node *map,
+static void put_shown(const struct rendering *r, struct node *out, const struct node *v,
 		      const struct key *k)
 {
-	const struct node *v = node_get(map, k->name);
 	struct node *s = v && v->kind != NODE_NULL ? shown(r, v, k) : NULL;
 
 	if (s && says_nothing(s, k) && !(k->flags & KF_KEEP))
@@ -104,30 +123,38 @@ static void put_shown(const struct rendering *r, struct node *out, const struct 
 	if (!s && r->json && (k->flags & KF_JSON_ALWAYS))
 		s = nothing(r, k);
 	if (s)
-		node_put(r->a, out, r->json && k->json ? k->json : k->name, s);
+		append(r, out, r->json && k->json ? k->json : k->name, s);
 }
+
+#define ROWS_MAX 128
 
 static struct node *shown_object(const struct rendering *r, const struct node *n,
 				 const struct key *k)
 {
-	struct node *out = node_map(r->a), *extra = NULL;
+	const struct node *values[ROWS_MAX] = { 0 }; /* by row: a table is long, a map is short */
+	const struct keyset *set = k->sub;
+	struct node *out = node_map(r->a);
+	size_t own;
 
-	if (n->kind != NODE_MAP)
+	if (n->kind != NODE_MAP || set->n > ROWS_MAX)
 		return (struct node *)n;
-	for (size_t i = 0; i < k->sub->n; i++)
-		put_shown(r, out, n, &k->sub->keys[i]);
+	for (size_t i = 0; i < n->n; i++) {
+		const struct key *row = key_child(k, n->entries[i].key);
+
+		if (row >= set->keys && row < set->keys + set->n)
+			values[row - set->keys] = n->entries[i].value;
+	}
+	for (size_t i = 0; i < set->n; i++)
+		if (values[i] || (set->keys[i].flags & KF_JSON_ALWAYS))
+			put_shown(r, out, values[i], &set->keys[i]);
 	if (r->json)
 		return out;
-	for (size_t i = 0; i < n->n; i++) {
-		if (key_child(k, n->entries[i].key) != &key_extension)
-			continue;
-		extra = extra ? extra : node_map(r->a);
-		node_put(r->a, extra, n->entries[i].key, sorted(r, n->entries[i].value));
-	}
-	if (extra)
-		sort_map(r, extra);
-	for (size_t i = 0; extra && i < extra->n; i++)
-		node_put(r->a, out, extra->entries[i].key, extra->entries[i].value);
+	own = out->n;
+	for (size_t i = 0; i < n->n; i++)
+		if (key_is_extension(n->entries[i].key) &&
+		    key_child(k, n->entries[i].key) == &key_extension)
+			append(r, out, n->entries[i].key, sorted(r, n->entries[i].value));
+	sort_entries(r, out->entries + own, out->n - own);
 	return out;
 }
 
@@ -141,8 +168,8 @@ static struct node *shown_objects(const struct rendering *r, const struct node *
 		const struct key *row = key_child(k, n->entries[i].key);
 
 		if (row)
-			node_put(r->a, out, n->entries[i].key,
-				 v->kind == NODE_NULL ? (struct node *)v : shown(r, v, row));
+			append(r, out, n->entries[i].key,
+			       v->kind == NODE_NULL ? (struct node *)v : shown(r, v, row));
 	}
 	sort_map(r, out);
 	return out;

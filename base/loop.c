@@ -207,7 +207,8 @@ void source_free(struct source *s)
 	if (s->type == SOURCE_TIMER) {
 		source_stop_timer(s);
 	} else {
-		/* Fails only when the caller closed the fd first, which removed it. */
+		/* Must come before the fd is closed: a forked child may hold a copy of
+		 * it, and then the registration would outlive the close. epoll(7), Q6. */
 		(void)epoll_ctl(s->loop->epfd, EPOLL_CTL_DEL, s->fd, NULL);
 		if (s->type == SOURCE_SIGNAL)
 			s->fd = fd_close(s->fd);

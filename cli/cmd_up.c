@@ -179,6 +179,7 @@ static int prepare(struct context *ctx, char *const *services, const struct plan
 	_cleanup_(record_list_done) struct record_list records = { 0 };
 	int r = ctx_need_root(ctx, e);
 
+	ctx->enable = services;
 	if (r == 0)
 		r = ctx_load_project(ctx, e);
 	if (r == 0)
@@ -289,6 +290,7 @@ static int run_up(struct context *ctx, struct invocation *in, struct err *e)
 	po.always_recreate_deps = o->always_recreate_deps;
 	po.no_deps = o->no_deps;
 	po.no_start = o->no_start;
+	po.renew_volumes = o->renew_anon_volumes;
 	po.wait = o->wait;
 	po.wait_timeout = o->wait_timeout * (int64_t)NSEC_PER_SEC;
 	po.timeout_ns = o->timeout < 0 ? PLAN_NO_TIMEOUT : o->timeout * (int64_t)NSEC_PER_SEC;

@@ -174,6 +174,7 @@ static struct project_options project_options_of(struct context *ctx)
 		.name = (char *)g->name,
 		.env_files = g->env_files,
 		.profiles = g->profiles,
+		.enable = (char **)ctx->enable,
 		.all_resources = g->all_resources,
 		.environ = environ,
 		.stdin_fd = STDIN_FILENO,

@@ -40,6 +40,7 @@ struct context {
 	bool out_color, err_color; /* by tty, --ansi, NO_COLOR */
 	struct dirs dirs;          /* ctx_dirs() first */
 	bool dirs_ready;
+	char *const *enable;     /* services named: their profiles are active; set before loading */
 	struct project *project; /* ctx_load_project() first */
 	char *project_name;      /* ctx_project_name() first */
 	uint64_t started;        /* CLOCK_MONOTONIC ns */

@@ -369,7 +369,8 @@ static void start_replica(struct plan *plan, struct services *all, struct servic
 static void create_replica(struct up *u, struct service *s, int number, const struct record *old,
 			   size_t after, const char *reason)
 {
-	struct container_spec *spec = translation_spec(u->t, s->name, number, old, false);
+	struct container_spec *spec = translation_spec(u->t, s->name, number, old,
+						       u->o->renew_volumes);
 	size_t i = action_add(&u->plan->actions, ACTION_CREATE, spec->name);
 	struct action *a = &u->plan->actions.items[i];
 
@@ -423,7 +424,7 @@ static void recreate_replica(struct up *u, struct service *s, const struct recor
 		stop = add_stop(u->plan, r, u->o->timeout_ns, false);
 		u->plan->actions.items[stop].quiet = true;
 	}
-	gone = add_remove(u->plan, r, false, stop);
+	gone = add_remove(u->plan, r, u->o->renew_volumes, stop);
 	u->plan->actions.items[gone].quiet = true;
 	s->recreated = true;
 	create_replica(u, s, r->number, r, gone, reason);
@@ -549,7 +550,8 @@ int plan_up(const struct project *p, const struct translation *t, const struct r
 	if (o->wait)
 		wait_for_all(&u);
 	if (out->actions.n == u.resources.n)
-		action_list_done(&out->actions); /* nothing but networks and volumes nobody new uses */
+		action_list_done(
+			&out->actions); /* nothing but networks and volumes nobody new uses */
 	free(u.resources.items);
 	services_done(&u.services);
 	return 0;

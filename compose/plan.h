@@ -24,6 +24,7 @@ struct plan_options {
 	int64_t timeout_ns;    /* of stops; PLAN_NO_TIMEOUT */
 	bool force_recreate, no_recreate, always_recreate_deps;
 	bool no_deps, no_start, remove_orphans;
+	bool renew_volumes;   /* anonymous ones of what is made anew */
 	bool volumes;         /* down -v, rm -v */
 	bool stop;            /* rm -s */
 	bool wait;            /* up --wait */

@@ -36,9 +36,12 @@ const struct key *key_child(const struct key *k, const char *name)
 
 	if (!set)
 		return NULL;
-	for (size_t i = 0; i < set->n; i++) /* the first letter settles most of them */
-		if (set->keys[i].name[0] == name[0] && streq(set->keys[i].name, name))
+	for (size_t i = 0; i < set->n; i++) { /* two letters settle most of them */
+		const char *s = set->keys[i].name;
+
+		if (s[0] == name[0] && s[1] == name[1] && streq(s, name))
 			return &set->keys[i];
+	}
 	if (set->other) {
 		if ((set->named && !is_name(name)) || (!*name && !set->open))
 			return NULL;

@@ -367,7 +367,7 @@ struct node_entry *node_entry_get(const struct node *map, const char *key)
 	if (map->index && map->index->n == map->n)
 		return index_find(map, key);
 	for (size_t i = 0; i < map->n; i++)
-		if (streq(map->entries[i].key, key))
+		if (map->entries[i].key[0] == key[0] && streq(map->entries[i].key, key))
 			return &map->entries[i];
 	return NULL;
 }

@@ -31,28 +31,31 @@ apt_options() {
 	apt-config dump | grep -E '^Acquire::(Check-Valid-Until|Check-Date|http::Proxy|https::Proxy|https::CAInfo) ' || :
 }
 
-# rootfs NAME PACKAGES FOLDER: $cache/NAME.tar with the packages, and FOLDER's
-# setup script run in it.
+# rootfs NAME PACKAGES FOLDER: the root file system as $tar: the packages, set up
+# by FOLDER/setup.sh (kept in $cache), and FOLDER/docker-entrypoint.sh.
 rootfs() {
 	name=$1 packages=$2 folder=$3
-	stamp=$(cat "$here/build.sh" "$folder"/* | sha256sum | cut -c1-16)
-	tar=$cache/$name-$stamp.tar part=$cache/part-$name.tar # mmdebstrap goes by the suffix
-	[ -s "$tar" ] && return
-	echo "making the root file system of $name (once; some minutes) ..." >&2
-	apt_options >"$cache/apt.conf"
-	debian_sources | mmdebstrap --quiet --variant=apt --mode=root \
-		--aptopt="$cache/apt.conf" \
-		--aptopt='APT::Install-Recommends "false"' \
-		--dpkgopt='path-exclude=/usr/share/man/*' \
-		--dpkgopt='path-exclude=/usr/share/doc/*' \
-		--dpkgopt='path-include=/usr/share/doc/*/copyright' \
-		--dpkgopt='path-exclude=/usr/share/locale/*' \
-		--include="$packages" \
-		--customize-hook="copy-in '$folder/docker-entrypoint.sh' /usr/local/bin" \
-		--customize-hook="chroot \"\$1\" sh -eu < '$folder/setup.sh'" \
-		--customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/* "$1"/var/log/*' \
-		bookworm "$part" -
-	mv "$part" "$tar"
+	stamp=$(echo "$packages" | cat - "$folder/setup.sh" | sha256sum | cut -c1-16)
+	kept=$cache/$name-$stamp.tar tar=$cache/import-$name.tar
+	if [ ! -s "$kept" ]; then
+		echo "making the root file system of $name (once; some minutes) ..." >&2
+		apt_options >"$cache/apt.conf"
+		debian_sources | mmdebstrap --quiet --variant=apt --mode=root \
+			--aptopt="$cache/apt.conf" \
+			--aptopt='APT::Install-Recommends "false"' \
+			--dpkgopt='path-exclude=/usr/share/man/*' \
+			--dpkgopt='path-exclude=/usr/share/doc/*' \
+			--dpkgopt='path-include=/usr/share/doc/*/copyright' \
+			--dpkgopt='path-exclude=/usr/share/locale/*' \
+			--include="$packages" \
+			--customize-hook="chroot \"\$1\" sh -eu < '$folder/setup.sh'" \
+			--customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/* "$1"/var/log/*' \
+			bookworm "$tar" - # mmdebstrap goes by the suffix
+		mv "$tar" "$kept"
+	fi
+	cp "$kept" "$tar"
+	tar -C "$folder" --append -f "$tar" --owner=root:0 --group=root:0 --mode=0755 \
+		--transform='s,^,./usr/local/bin/,' docker-entrypoint.sh
 }
 
 have() {
@@ -66,6 +69,7 @@ if ! have mysql:5.7; then
 		--change 'CMD ["mysqld"]' \
 		--change 'VOLUME /var/lib/mysql' \
 		--change 'EXPOSE 3306'
+	rm "$tar"
 fi
 
 if ! have wordpress:latest; then
@@ -78,4 +82,5 @@ if ! have wordpress:latest; then
 		--change 'WORKDIR /var/www/html' \
 		--change 'EXPOSE 80' \
 		--change 'STOPSIGNAL SIGWINCH'
+	rm "$tar"
 fi

@@ -41,8 +41,10 @@ as_mysql() {
 	fi
 }
 
+# One statement a line: that is how the server reads them with --bootstrap.
 initial_sql() {
-	echo "USE mysql; FLUSH PRIVILEGES;"
+	echo "USE mysql;"
+	echo "FLUSH PRIVILEGES;"
 	echo "DELETE FROM global_priv WHERE User = '' OR (User = 'root' AND Host != 'localhost');"
 	echo "FLUSH PRIVILEGES;"
 	echo "ALTER USER 'root'@'localhost' IDENTIFIED BY $(quoted "$root_password");"

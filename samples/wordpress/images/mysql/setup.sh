@@ -2,7 +2,6 @@
 # The server's own data directory goes: an empty volume is filled at first start.
 rm -rf /var/lib/mysql
 install -d -o mysql -g mysql -m 0755 /var/lib/mysql
-chmod 0755 /usr/local/bin/docker-entrypoint.sh
 ln -sf /usr/sbin/mariadbd /usr/local/bin/mysqld
 cat >/etc/mysql/mariadb.conf.d/90-container.cnf <<CNF
 [mysqld]

@@ -1,5 +1,4 @@
 # Runs in the image's root after the packages were installed.
-chmod 0755 /usr/local/bin/docker-entrypoint.sh
 cat >/usr/local/bin/apache2-foreground <<'SH'
 #!/bin/sh
 set -e # envvars reads variables that may be unset

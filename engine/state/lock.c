@@ -47,9 +47,11 @@ int lock_take(const char *path, bool wait, pid_t *holder, struct err *e)
 			r = flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB));
 		} while (r < 0 && errno == EINTR);
 		if (r < 0) {
+			int code = errno; /* read_pid() may change it */
+
 			if (holder)
 				*holder = read_pid(fd);
-			return err_errno(e, errno, "lock %s", path);
+			return err_errno(e, code, "lock %s", path);
 		}
 		if (!still_named(fd, path))
 			continue;

@@ -22,6 +22,8 @@
 #include "engine/supervise/internal.h"
 
 #define START_TIMEOUT_MS 10000
+#define LOCK_TRIES       1000 /* a millisecond apart */
+#define HOLDER_LOOK_MS   5    /* how often to try a supervisor that does not answer yet */
 #define LINGER           (200 * NSEC_PER_MSEC)
 
 extern char **environ;
@@ -121,16 +123,22 @@ static int start_supervisor(const struct dirs *d, const char *project, struct er
 	return wait_ready(rd, log, e);
 }
 
-/* Wait until the supervisor that holds the lock, but serves no more, is gone. */
-static void wait_leaving(const struct dirs *d, const char *project)
+/* Wait for the supervisor that holds the lock but does not answer: it is leaving
+ * and will be gone, or it was just elected by a monitor and is about to serve. */
+static void wait_holder(const struct dirs *d, const char *project)
 {
 	_cleanup_(free_p) char *lock = xasprintf("%s/%s/%s", d->run, project, MONITOR_LOCK_NAME);
 	pid_t holder = lock_holder(lock);
 	_cleanup_(fd_closep) int pidfd = holder ? (int)syscall(SYS_pidfd_open, holder, 0) : -EBADF;
 	struct pollfd p = { .fd = pidfd, .events = POLLIN };
 
-	if (pidfd >= 0)
-		(void)poll(&p, 1, START_TIMEOUT_MS); /* the next attempt tells */
+	for (int ms = 0; pidfd >= 0 && ms < START_TIMEOUT_MS; ms += HOLDER_LOOK_MS) {
+		_cleanup_(control_client_freep) struct control_client *c = NULL;
+
+		if (poll(&p, 1, HOLDER_LOOK_MS) != 0 ||
+		    supervisor_connect(d, project, &c, NULL) == 0)
+			return;
+	}
 }
 
 int supervisor_ensure(const struct dirs *d, const char *project, struct control_client **out,
@@ -144,7 +152,7 @@ int supervisor_ensure(const struct dirs *d, const char *project, struct control_
 
 		if (r == -ENOENT) {
 			if (attempt > 0)
-				wait_leaving(d, project);
+				wait_holder(d, project);
 			r = start_supervisor(d, project, e);
 			if (r < 0)
 				return r;
@@ -451,10 +459,17 @@ static int take_project(struct supervisor *sv, struct err *e)
 	if (r < 0)
 		return r;
 	sv->lock_fd = lock_take(lock, false, &holder, e);
-	/* Somebody who only looks (lock_holder()) has it for microseconds: the pid
-	 * in the file is then of a supervisor that is gone. */
-	if (sv->lock_fd == -EWOULDBLOCK && (holder == 0 || kill(holder, 0) < 0))
-		sv->lock_fd = lock_take(lock, true, NULL, e);
+	/* The pid of a supervisor that is gone: either somebody only looks
+	 * (lock_holder()), or the next one has the lock and is about to write its
+	 * own.  Both take microseconds. */
+	for (int i = 0;
+	     i < LOCK_TRIES && sv->lock_fd == -EWOULDBLOCK && (holder == 0 || kill(holder, 0) < 0);
+	     i++) {
+		(void)poll(NULL, 0, 1);
+		sv->lock_fd = lock_take(lock, false, &holder, e);
+	}
+	if (sv->lock_fd >= 0)
+		*e = ERR_INIT; /* of an earlier try; it would be told to our starter */
 	return sv->lock_fd < 0 ? sv->lock_fd : 0;
 }
 

@@ -242,13 +242,13 @@ static int apply_user(struct image_config *c, const char *text, struct err *e)
 
 static int apply_workdir(struct image_config *c, const char *text, struct err *e)
 {
-	_cleanup_(free_p) char *dir = NULL;
+	_cleanup_(free_p) char *dir = NULL, *old = NULL;
 	int r = single(text, &dir, e);
 
 	if (r < 0)
 		return r;
-	free(c->workdir);
-	c->workdir = path_absolute(c->workdir && *c->workdir == '/' ? c->workdir : "/", dir);
+	old = TAKE_PTR(c->workdir);
+	c->workdir = path_absolute(old && *old == '/' ? old : "/", dir);
 	return 0;
 }
 

@@ -52,22 +52,31 @@ static int send_message(const struct extract_message *m, size_t n, const int *fd
 
 /* ---- the box ----------------------------------------------------------------- */
 
-static int enter_root(struct err *e)
+/* A detached mount of the directory.  Made before the new mount namespace: a
+ * descriptor from outside cannot be mounted from inside one, a detached tree can
+ * be attached anywhere. */
+static int clone_tree(struct err *e)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
 					       MOUNT_ATTR_NOEXEC };
-	int tree;
+	_cleanup_(fd_closep) int tree = -EBADF;
 
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return err_errno(e, errno, "make mounts private");
 	tree = (int)syscall(SYS_open_tree, EXTRACT_DIR_FD, "",
 			    AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (tree < 0)
 		return err_errno(e, errno, "open_tree");
 	if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
 		return err_errno(e, errno, "mount_setattr");
-	if (fchdir(EXTRACT_DIR_FD) < 0 ||
-	    syscall(SYS_move_mount, tree, "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+	return TAKE_FD(tree);
+}
+
+static int enter_root(int tree, struct err *e)
+{
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return err_errno(e, errno, "make mounts private");
+	/* Onto "/", the one directory that is everywhere; pivot_root then lifts
+	 * it off again. */
+	if (syscall(SYS_move_mount, tree, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return err_errno(e, errno, "move_mount");
 	if (fchdir(tree) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
 		return err_errno(e, errno, "pivot_root");
@@ -141,7 +150,7 @@ static void limit(int what, uint64_t n)
 	(void)setrlimit(what, &l); /* lowering a limit cannot fail */
 }
 
-static int enter_box(const struct job *job, struct err *e)
+static int enter_box(const struct job *job, int tree, struct err *e)
 {
 	int r;
 
@@ -154,7 +163,7 @@ static int enter_box(const struct job *job, struct err *e)
 	limit(RLIMIT_NOFILE, 64);
 	if (!SANITIZED)
 		limit(RLIMIT_DATA, MEMORY_MAX);
-	r = enter_root(e);
+	r = enter_root(tree, e);
 	if (r == 0)
 		r = drop_capabilities(job->mode == LAYER, e);
 	if (r == 0 && !SANITIZED)
@@ -283,11 +292,11 @@ static int run_list(const struct job *job, struct extract_done *done, struct err
 
 /* ---- main ---------------------------------------------------------------------- */
 
-static int run(const struct job *job)
+static int run(const struct job *job, int tree)
 {
 	struct extract_message m = { .type = EXTRACT_DONE };
 	struct err e = ERR_INIT;
-	int r = enter_box(job, &e);
+	int r = enter_box(job, tree, &e);
 
 	if (r == 0)
 		r = job->mode == LAYER ? run_layer(job, &m.done, &e) : run_list(job, &m.done, &e);
@@ -320,14 +329,17 @@ int main(int argc, char **argv)
 	struct extract_message m = { .type = EXTRACT_ERROR };
 	struct job job;
 	pid_t pid;
+	int tree;
 
 	if (!parse_job(argc, argv, &job)) {
 		fprintf(stderr, "comp-extract is a helper of comp\n");
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	if (unshare(spaces) < 0) {
-		err_errno(&m.err, errno, "unshare");
+	tree = clone_tree(&m.err);
+	if (tree < 0 || unshare(spaces) < 0) {
+		if (tree >= 0)
+			err_errno(&m.err, errno, "unshare");
 		(void)send_message(&m, offsetof(struct extract_message, text), NULL);
 		return 1;
 	}
@@ -338,7 +350,7 @@ int main(int argc, char **argv)
 		/* Its parent died before this line: getppid() would be 0 either way
 		 * in a new pid namespace, but then the socket is closed too. */
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		_exit(run(&job));
+		_exit(run(&job, tree));
 	}
 	return spawn_wait(pid);
 }

@@ -243,6 +243,9 @@ static int put_hardlink(struct state *s, int dirfd, const char *name, const stru
 	if (from < 0 || !*from_name || fstatat(from, from_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_set(e, EBADMSG, "hard link to \"%s\", which the layer does not have",
 			       unpack_printable(t->link, shown));
+	if (S_ISDIR(st.st_mode))
+		return err_set(e, EBADMSG, "hard link to \"%s\", a directory",
+			       unpack_printable(t->link, shown));
 	/* A link to itself: there already. */
 	if (fstatat(dirfd, name, &there, AT_SYMLINK_NOFOLLOW) == 0 && there.st_ino == st.st_ino)
 		return 0;
@@ -256,8 +259,7 @@ static int put_hardlink(struct state *s, int dirfd, const char *name, const stru
 		if (linkat(from, from_name, dirfd, name, 0) == 0)
 			return 0;
 	}
-	return err_errno(e, errno == EPERM ? EBADMSG : errno, "hard link to \"%s\"",
-			 unpack_printable(t->link, shown));
+	return err_errno(e, errno, "hard link to \"%s\"", unpack_printable(t->link, shown));
 }
 
 static int put_symlink(struct state *s, int dirfd, const char *name, const struct tar_entry *t,

@@ -98,6 +98,11 @@ json *json_new_int(int64_t v)
 	return json_object_new_int64(v);
 }
 
+json *json_new_bool(bool v)
+{
+	return json_object_new_boolean(v);
+}
+
 void json_put(json *o, const char *key, json *value)
 {
 	json_object_object_add(o, key, value);
@@ -149,6 +154,26 @@ void json_push(json *array, json *value)
 void json_push_str(json *array, const char *s)
 {
 	json_push(array, json_object_new_string(s));
+}
+
+enum json_kind json_kind(json *j)
+{
+	switch (json_object_get_type(j)) {
+	case json_type_boolean:
+		return JSON_BOOL;
+	case json_type_int:
+		return JSON_INT;
+	case json_type_double:
+		return JSON_DOUBLE;
+	case json_type_string:
+		return JSON_STRING;
+	case json_type_array:
+		return JSON_ARRAY;
+	case json_type_object:
+		return JSON_OBJECT;
+	default:
+		return JSON_NULL;
+	}
 }
 
 bool json_is_object(json *j)
@@ -242,6 +267,36 @@ size_t json_len(json *array)
 json *json_at(json *array, size_t i)
 {
 	return i < json_len(array) ? json_object_array_get_idx(array, i) : NULL;
+}
+
+bool json_has(json *o, const char *key)
+{
+	return json_is_object(o) && json_object_object_get_ex(o, key, NULL);
+}
+
+size_t json_count(json *o)
+{
+	return json_is_object(o) ? (size_t)json_object_object_length(o) : 0;
+}
+
+bool json_truth(json *j)
+{
+	switch (json_kind(j)) {
+	case JSON_BOOL:
+		return json_object_get_boolean(j);
+	case JSON_INT:
+		return json_object_get_int64(j) != 0;
+	case JSON_DOUBLE:
+		return json_object_get_double(j) != 0;
+	case JSON_STRING:
+		return json_object_get_string_len(j) > 0;
+	case JSON_ARRAY:
+		return json_len(j) > 0;
+	case JSON_OBJECT:
+		return json_count(j) > 0;
+	default:
+		return false;
+	}
 }
 
 bool json_each(json *o, struct json_iter *it)

@@ -34,6 +34,7 @@ json *json_new_object(void);
 json *json_new_array(void);
 json *json_new_str(const char *s);
 json *json_new_int(int64_t v);
+json *json_new_bool(bool v);
 
 /* NULL strings are left out. */
 void json_put_str(json *o, const char *key, const char *value);
@@ -46,6 +47,16 @@ void json_put(json *o, const char *key, json *value);         /* takes @value */
 void json_push(json *array, json *value);                     /* takes @value */
 void json_push_str(json *array, const char *s);
 
+enum json_kind {
+	JSON_NULL, /* also for a NULL pointer */
+	JSON_BOOL,
+	JSON_INT,
+	JSON_DOUBLE,
+	JSON_STRING,
+	JSON_ARRAY,
+	JSON_OBJECT
+};
+enum json_kind json_kind(json *j);
 bool json_is_object(json *j);
 bool json_is_array(json *j);
 bool json_is_str(json *j);
@@ -62,6 +73,10 @@ size_t json_len(json *array); /* 0 for anything but an array */
 json *json_at(json *array, size_t i);
 const char *json_str(json *j); /* of a string value, else NULL */
 int64_t json_int(json *j);
+bool json_has(json *o, const char *key); /* also when its value is null */
+size_t json_count(json *o);		 /* keys of an object */
+/* As Go templates and JavaScript have it: false, 0, "", [], {} and null are not. */
+bool json_truth(json *j);
 
 /* Iterate over an object in the order of the document.
  *	struct json_iter it = { 0 };

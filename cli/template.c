@@ -10,7 +10,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <json-c/json.h>
 
 #include "base/strv.h"
 
@@ -169,7 +168,7 @@ static int parse_word(struct parser *p, struct operand *o)
 	if (parse_i64(word, &number)) {
 		o->value = json_new_int(number);
 	} else if (streq(word, "true") || streq(word, "false")) {
-		o->value = json_object_new_boolean(streq(word, "true"));
+		o->value = json_new_bool(streq(word, "true"));
 	} else if (isalpha((unsigned char)*word)) {
 		o->kind = OPERAND_FUNCTION;
 		o->name = TAKE_PTR(word);
@@ -409,26 +408,6 @@ struct run {
 	struct err *e;
 };
 
-static bool truth(json *v)
-{
-	switch (json_object_get_type(v)) {
-	case json_type_boolean:
-		return json_object_get_boolean(v);
-	case json_type_int:
-		return json_object_get_int64(v) != 0;
-	case json_type_double:
-		return json_object_get_double(v) != 0;
-	case json_type_string:
-		return json_object_get_string_len(v) > 0;
-	case json_type_array:
-		return json_len(v) > 0;
-	case json_type_object:
-		return json_object_object_length(v) > 0;
-	default:
-		return false;
-	}
-}
-
 /* As Go's %v prints it. */
 static void print_value(json *v, struct buf *out)
 {
@@ -477,7 +456,7 @@ static int take_fields(struct run *r, json *v, char *const *fields, json **out)
 		json *next = json_get(v, *f);
 
 		if (!next && (v == r->root || !json_is_object(v)) &&
-		    !(json_is_object(v) && json_object_object_get_ex(v, *f, NULL)))
+		    !json_has(v, *f))
 			return err_set(r->e, EINVAL,
 				       "template: can't evaluate field %s: there is no such field",
 				       *f);
@@ -583,7 +562,7 @@ static json *fn_len(struct call *c)
 
 	if (json_is_str(v))
 		return json_new_int((int64_t)strlen(json_str(v)));
-	return json_new_int(json_is_object(v) ? json_object_object_length(v)
+	return json_new_int(json_is_object(v) ? (int64_t)json_count(v)
 					      : (int64_t)json_len(v));
 }
 
@@ -700,55 +679,50 @@ static int compare(json *a, json *b)
 {
 	_cleanup_(json_unrefp) json *x = NULL, *y = NULL;
 
-	if (json_object_get_type(a) == json_type_int && json_object_get_type(b) == json_type_int)
+	if (json_kind(a) == JSON_INT && json_kind(b) == JSON_INT)
 		return (json_int(a) > json_int(b)) - (json_int(a) < json_int(b));
 	x = text_of(a);
 	y = text_of(b);
 	return strcmp(json_str(x), json_str(y));
 }
 
-static json *new_bool(bool v)
-{
-	return json_object_new_boolean(v);
-}
-
 static json *fn_eq(struct call *c)
 {
 	for (size_t i = 1; i < c->n; i++)
 		if (compare(c->args[0], c->args[i]) == 0)
-			return new_bool(true);
-	return new_bool(false);
+			return json_new_bool(true);
+	return json_new_bool(false);
 }
 
 static json *fn_ne(struct call *c)
 {
-	return new_bool(compare(c->args[0], c->args[1]) != 0);
+	return json_new_bool(compare(c->args[0], c->args[1]) != 0);
 }
 
 static json *fn_lt(struct call *c)
 {
-	return new_bool(compare(c->args[0], c->args[1]) < 0);
+	return json_new_bool(compare(c->args[0], c->args[1]) < 0);
 }
 
 static json *fn_le(struct call *c)
 {
-	return new_bool(compare(c->args[0], c->args[1]) <= 0);
+	return json_new_bool(compare(c->args[0], c->args[1]) <= 0);
 }
 
 static json *fn_gt(struct call *c)
 {
-	return new_bool(compare(c->args[0], c->args[1]) > 0);
+	return json_new_bool(compare(c->args[0], c->args[1]) > 0);
 }
 
 static json *fn_ge(struct call *c)
 {
-	return new_bool(compare(c->args[0], c->args[1]) >= 0);
+	return json_new_bool(compare(c->args[0], c->args[1]) >= 0);
 }
 
 static json *first_with(struct call *c, bool wanted)
 {
 	for (size_t i = 0; i + 1 < c->n; i++)
-		if (truth(c->args[i]) == wanted)
+		if (json_truth(c->args[i]) == wanted)
 			return json_ref(c->args[i]);
 	return json_ref(c->args[c->n - 1]);
 }
@@ -765,7 +739,7 @@ static json *fn_or(struct call *c)
 
 static json *fn_not(struct call *c)
 {
-	return new_bool(!truth(c->args[0]));
+	return json_new_bool(!json_truth(c->args[0]));
 }
 
 static const struct function {
@@ -858,7 +832,7 @@ static int run_range(struct run *r, const struct tnode *n, json *dot, json *over
 	struct json_iter it = { 0 };
 	int ret = 0;
 
-	if (!truth(over))
+	if (!json_truth(over))
 		return run_nodes(r, n->otherwise, dot, out);
 	for (size_t i = 0; i < json_len(over) && ret == 0; i++)
 		ret = run_nodes(r, n->body, json_at(over, i), out);
@@ -883,9 +857,9 @@ static int run_node(struct run *r, const struct tnode *n, json *dot, struct buf 
 	case NODE_RANGE:
 		return run_range(r, n, dot, v, out);
 	case NODE_IF:
-		return run_nodes(r, truth(v) ? n->body : n->otherwise, dot, out);
+		return run_nodes(r, json_truth(v) ? n->body : n->otherwise, dot, out);
 	case NODE_WITH:
-		return truth(v) ? run_nodes(r, n->body, v, out)
+		return json_truth(v) ? run_nodes(r, n->body, v, out)
 				: run_nodes(r, n->otherwise, dot, out);
 	default:
 		print_value(v, out);

@@ -28,6 +28,7 @@ struct apply_client {
 	struct control_client *control;
 	struct progress *progress;
 	struct err result;
+	char *failed; /* "Container x", the first that reported an error */
 	bool heard, done;
 	int n_signals;
 	uint64_t give_up_at; /* CLOCK_MONOTONIC; 0: not cancelled */
@@ -131,6 +132,7 @@ void apply_client_free(struct apply_client *a)
 	if (!a)
 		return;
 	control_client_free(a->control);
+	free(a->failed);
 	free(a);
 }
 
@@ -168,6 +170,31 @@ int apply_client_cancel(struct apply_client *a, struct err *e)
 }
 
 /* ---- what comes back ---------------------------------------------------------------- */
+static void on_progress(struct apply_client *a, json *m)
+{
+	enum progress_status status = progress_status_parse(json_get_str(m, "status"));
+	const char *id = json_get_str(m, "id"), *text = json_get_str(m, "text");
+
+	if (status == PROGRESS_ERROR && !a->failed && id)
+		a->failed = xstrdup(id);
+	progress_event(a->progress, id ? id : "", status, text ? text : "",
+		       json_get_str(m, "details"));
+}
+
+/* The engine's words for what went wrong need not say with what. */
+static void note_result(struct apply_client *a, json *m)
+{
+	const char *name;
+
+	control_err_from_json(json_get(m, "error"), &a->result);
+	a->done = true;
+	if (!a->result.code || !a->failed)
+		return;
+	name = strchr(a->failed, ' ');
+	if (name && !strstr(a->result.msg, name + 1))
+		(void)err_wrap(&a->result, -a->result.code, "%s", a->failed);
+}
+
 static void on_message(struct apply_client *a, json *m)
 {
 	const char *type = json_get_str(m, "type");
@@ -175,11 +202,7 @@ static void on_message(struct apply_client *a, json *m)
 	if (!type)
 		return;
 	if (streq(type, "progress")) {
-		const char *id = json_get_str(m, "id"), *text = json_get_str(m, "text");
-
-		progress_event(a->progress, id ? id : "",
-			       progress_status_parse(json_get_str(m, "status")), text ? text : "",
-			       json_get_str(m, "details"));
+		on_progress(a, m);
 	} else if (streq(type, "waiting")) {
 		const char *holder = json_get_str(m, "holder");
 
@@ -187,8 +210,7 @@ static void on_message(struct apply_client *a, json *m)
 			 "another command of this project (%s) is under way; waiting for it",
 			 holder ? holder : "?");
 	} else if (streq(type, "end")) {
-		control_err_from_json(json_get(m, "error"), &a->result);
-		a->done = true;
+		note_result(a, m);
 	}
 }
 

@@ -90,6 +90,16 @@ static int name_in_files(struct scope *s, const struct located *loc, bool interp
 	return 0;
 }
 
+static int need_files(struct diag *diag, const struct located *loc)
+{
+	if (loc->files)
+		return 0;
+	diag_err(diag, NULL, ENOENT, "no configuration file provided: not found");
+	diag_hint(diag, "there is no compose.yaml in %s or above it; -f names one",
+		  loc->working_dir);
+	return -ENOENT;
+}
+
 static int find_name(struct scope *s, const struct project_options *o, const struct located *loc,
 		     char **name)
 {
@@ -101,7 +111,9 @@ static int find_name(struct scope *s, const struct project_options *o, const str
 		return given_name(s->l->diag, o->name, name);
 	if (v && *v->value)
 		return given_name(s->l->diag, v->value, name);
-	r = name_in_files(s, loc, !o->no_interpolate, &n);
+	r = need_files(s->l->diag, loc);
+	if (r == 0)
+		r = name_in_files(s, loc, !o->no_interpolate, &n);
 	if (r < 0)
 		return r;
 	if (n) {
@@ -351,12 +363,9 @@ static int load(struct project *p, struct loader *l, const struct project_option
 	struct node *root;
 	int r;
 
-	if (!loc->files) {
-		diag_err(l->diag, NULL, ENOENT, "no configuration file provided: not found");
-		diag_hint(l->diag, "there is no compose.yaml in %s or above it; -f names one",
-			  loc->working_dir);
-		return -ENOENT;
-	}
+	r = need_files(l->diag, loc);
+	if (r < 0)
+		return r;
 	r = find_name(&s, o, loc, &name);
 	if (r < 0)
 		return r;

@@ -69,7 +69,8 @@ struct project {
  * @diag; *out is then NULL.  No file found: -ENOENT. */
 int project_load(const struct project_options *o, struct project **out, struct diag *diag);
 /* Only find out the project's name: from -p or COMPOSE_PROJECT_NAME without looking
- * for a compose file, else from the file's `name` or the folder.  *name is the caller's. */
+ * for a compose file, else from the file's `name` or its folder.  *name is the caller's.
+ * Neither a name nor a file: -ENOENT. */
 int project_find_name(const struct project_options *o, char **name, struct diag *diag);
 void project_free(struct project *p); /* NULL is allowed */
 static inline void project_freep(struct project **p)

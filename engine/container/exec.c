@@ -55,13 +55,10 @@ static int open_ptmx(struct err *e)
 	return TAKE_FD(fd);
 }
 
-static int set_streams(const struct exec_opts *o, struct err *e)
+static int set_terminal(const struct exec_opts *o, struct err *e)
 {
-	_cleanup_(fd_closep) int ptmx = -EBADF;
+	_cleanup_(fd_closep) int ptmx = open_ptmx(e);
 
-	if (!o->tty)
-		return process_set_stdio(o->stdio, e);
-	ptmx = open_ptmx(e);
 	return ptmx < 0 ? ptmx : process_set_terminal(ptmx, o->console_sock, NULL, e);
 }
 
@@ -76,7 +73,7 @@ static _Noreturn void final(const struct exec_opts *o, int target, struct proces
 	if (r == 0) {
 		(void)setsid(); /* the go-between's own session does not reach into the pid
 				   namespace */
-		r = set_streams(o, &e);
+		r = o->tty ? set_terminal(o, &e) : 0;
 	}
 	if (r < 0)
 		process_fail(o->error_fd, &e, EXIT_SETUP);
@@ -134,14 +131,28 @@ static void close_except(int *keep, size_t n)
 	(void)syscall(SYS_close_range, next, ~0U, 0);
 }
 
+/* Our own streams are the supervisor's log; they stop here. */
+static int set_streams(const struct exec_opts *o, struct err *e)
+{
+	_cleanup_(fd_closep) int null = -EBADF;
+
+	if (!o->tty)
+		return process_set_stdio(o->stdio, e);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0)
+		return err_errno(e, errno, "open /dev/null");
+	return process_set_stdio((const int[]){ null, null, null }, e);
+}
+
 static int enter(const struct exec_opts *o, int target, bool v2, int sock, struct process *p,
 		 struct err *e)
 {
 	int cgroup = v2 ? cgroup_clone_fd(o->cgroup) : -EBADF;
-	int keep[] = { 0,    1,      2,      o->stdio[0], o->stdio[1], o->stdio[2], o->console_sock,
-		       sock, target, cgroup, o->error_fd };
+	int keep[] = { 0, 1, 2, o->console_sock, sock, target, cgroup, o->error_fd };
 	int r = process_prepare(e);
 
+	if (r == 0)
+		r = set_streams(o, e);
 	if (r == 0)
 		r = prepare(o, p, e);
 	if (r == 0)

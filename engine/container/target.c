@@ -103,6 +103,8 @@ int target_open(int root_fd, const char *path, bool directory, struct err *e)
 {
 	_cleanup_(free_p) char *at = xstrdup(path);
 
+	if (path[0] != '/')
+		return err_set(e, EINVAL, "%s is not an absolute path", path);
 	for (int i = 0; i < LINKS_MAX; i++) {
 		_cleanup_(fd_closep) int fd = fd_open_in_root(root_fd, at, O_PATH, 0, e);
 		char *next = NULL;

@@ -223,6 +223,19 @@ static int bind_test(struct binder *b, struct node *n, struct node **out)
 
 /* ---- mappings to strings -------------------------------------------------------------------- */
 
+/* What "K=new" replaced was "K=old": the values alone, for --explain. */
+static const struct node *values_of(struct binder *b, const struct node *pair)
+{
+	const char *eq = node_is(pair, NODE_STRING) ? strchr(pair->text, '=') : NULL;
+	struct node *value;
+
+	if (!eq)
+		return pair;
+	value = text_from(b, eq + 1, pair);
+	value->replaced = values_of(b, pair->replaced);
+	return value;
+}
+
 static int put_pair(struct binder *b, struct node *map, const struct node *item, bool env)
 {
 	const char *text = merge_scalar_text(b->a, item), *eq = strchr(text, '=');
@@ -236,6 +249,7 @@ static int put_pair(struct binder *b, struct node *map, const struct node *item,
 				"environment variable %s is declared with a trailing space", key);
 	value = eq || !env ? text_from(b, eq ? eq + 1 : "", item)
 			   : made_from(node_null(b->a), item);
+	value->replaced = values_of(b, item->replaced);
 	node_put_at(b->a, map, key, value, &like);
 	return 0;
 }

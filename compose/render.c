@@ -154,7 +154,8 @@ static struct node *shown_object(const struct rendering *r, const struct node *n
 		if (key_is_extension(n->entries[i].key) &&
 		    key_child(k, n->entries[i].key) == &key_extension)
 			append(r, out, n->entries[i].key, sorted(r, n->entries[i].value));
-	sort_entries(r, out->entries + own, out->n - own);
+	if (out->n > own)
+		sort_entries(r, out->entries + own, out->n - own);
 	return out;
 }
 

@@ -222,6 +222,12 @@ static bool is_running(const struct record *r)
 	       r->status == CONTAINER_STOPPING;
 }
 
+/* Has a process, or may have one by the time the plan is carried out. */
+static bool may_run(const struct record *r)
+{
+	return is_running(r) || r->corrected;
+}
+
 static bool belongs(const struct record *r, const char *service)
 {
 	return !r->oneoff && streq_null(r->service, service);
@@ -420,7 +426,7 @@ static void recreate_replica(struct up *u, struct service *s, const struct recor
 {
 	size_t gone, stop = ACTION_NO_NEED;
 
-	if (is_running(r)) {
+	if (may_run(r)) {
 		stop = add_stop(u->plan, r, u->o->timeout_ns, false);
 		u->plan->actions.items[stop].quiet = true;
 	}
@@ -476,7 +482,7 @@ static void up_service(struct up *u, struct service *s)
 
 		if (belongs(r, s->name) && r->number > scale)
 			add_remove(u->plan, r, true,
-				   is_running(r) ? add_stop(u->plan, r, u->o->timeout_ns, true)
+				   may_run(r) ? add_stop(u->plan, r, u->o->timeout_ns, true)
 						 : ACTION_NO_NEED);
 	}
 }
@@ -503,7 +509,7 @@ static void orphans(const struct project *p, const struct record_list *records,
 			continue;
 		}
 		add_remove(plan, r, false,
-			   is_running(r) ? add_stop(plan, r, o->timeout_ns, true) : ACTION_NO_NEED);
+			   may_run(r) ? add_stop(plan, r, o->timeout_ns, true) : ACTION_NO_NEED);
 	}
 	if (!names)
 		return;
@@ -571,7 +577,7 @@ static void stop_services(struct services *all, const struct record_list *record
 			const struct record *r = records->items[k];
 			size_t stop;
 
-			if (!belongs(r, s->name) || !is_running(r))
+			if (!belongs(r, s->name) || !may_run(r))
 				continue;
 			stop = add_stop(plan, r, o->timeout_ns, by_user);
 			positions_add(&s->stops, stop);
@@ -615,7 +621,7 @@ int plan_down(const struct project *p, const struct record_list *records,
 		if (s ? !s->selected : !(everything && (!p || rec->oneoff)))
 			continue;
 		stop = stop_of(out, rec);
-		if (stop == ACTION_NO_NEED && is_running(rec))
+		if (stop == ACTION_NO_NEED && may_run(rec))
 			stop = add_stop(out, rec, o->timeout_ns, true);
 		positions_add(&removed, add_remove(out, rec, o->volumes, stop));
 	}

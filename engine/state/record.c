@@ -439,8 +439,9 @@ bool record_reconcile(struct record *r, const struct dirs *d)
 	 * benefit of the doubt while it is still there. */
 	if (r->pid && record_process_alive(r, r->monitor_pid, r->monitor_ticks))
 		return false;
+	r->corrected = true;
 	if (r->status == CONTAINER_STARTING && !r->pid) {
-		r->status = CONTAINER_CREATED;
+		r->status = r->finished_at ? CONTAINER_EXITED : CONTAINER_CREATED;
 		return true;
 	}
 	r->status = CONTAINER_EXITED;

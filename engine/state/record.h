@@ -69,6 +69,7 @@ struct record {
 	int failures;           /* short runs in a row: selects the back-off */
 	uint64_t restart_at;    /* CONTAINER_RESTARTING: when */
 	enum health_status health;
+	bool corrected; /* not stored: record_reconcile() changed the status */
 
 	struct attached_network *networks;
 	size_t n_networks;
@@ -114,7 +115,8 @@ bool record_process_alive(const struct record *r, pid_t pid, uint64_t ticks);
 /* Correct what a dead supervisor could not write down: a record that says
  * running while its process is gone becomes exited, with the code from
  * exit.json where the monitor left one (137 otherwise).  Changes @r only, not
- * the file.  Returns true when something was corrected. */
+ * the file.  Returns true, and sets r->corrected, when something was: a living
+ * supervisor, or the next one, may yet start it again as its policy says. */
 bool record_reconcile(struct record *r, const struct dirs *d);
 
 /* The monitor's exit.json: code 0..255, CLOCK_REALTIME ns.  -ENOENT: none. */

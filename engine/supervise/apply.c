@@ -472,7 +472,10 @@ static void check_active(struct apply *a, size_t i, struct container *c)
 	switch (act->kind) {
 	case ACTION_START:
 		if (c->start_error.code) {
-			step_failed(a, i, &c->start_error);
+			struct err e = c->start_error;
+
+			err_wrap(&e, -e.code, "container %s", c->rec->name);
+			step_failed(a, i, &e);
 		} else if (c->rec->status != CONTAINER_STARTING) {
 			say_action(a, act, "done", done_text(act), NULL);
 			step_done(a, i);

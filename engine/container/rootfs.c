@@ -12,6 +12,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -34,6 +35,18 @@ static int make_upper(int dir_fd, struct err *e)
 	if (mkdirat(dir_fd, "work", 0700) < 0 && errno != EEXIST)
 		return err_errno(e, errno, "create work");
 	return 0;
+}
+
+/* Until Linux 6.5 overlayfs takes any word from fsconfig(2) and complains at the end, in the
+ * kernel's log as well; from there on an unknown one (lowerdir+ came with 6.7) is EINVAL at once.
+ */
+static bool knows_options(void)
+{
+	unsigned int major = 0, minor = 0;
+	struct utsname u;
+
+	return uname(&u) == 0 && sscanf(u.release, "%u.%u", &major, &minor) == 2 &&
+	       (major > 6 || (major == 6 && minor >= 5));
 }
 
 /* ---- Linux 6.7 and newer ------------------------------------------------------------ */
@@ -161,7 +174,7 @@ int setup_rootfs(struct setup *s, struct err *e)
 		return r;
 	if (strv_len(s->spec->layers) == 0)
 		return err_set(e, EINVAL, "the image has no layers");
-	fd = new_overlay(s, e);
+	fd = knows_options() ? new_overlay(s, e) : -EOPNOTSUPP;
 	if (fd == -EOPNOTSUPP) {
 		s->root_fd = old_overlay(s, e);
 		return s->root_fd < 0 ? s->root_fd : 0;

@@ -174,6 +174,11 @@ $(B)/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(STD) $(CFLAGS) $(WARN) -o $@ $<
 
+# Programs that tests use: tests/lib/faultstep.c
+$(B)/lib/%: tests/lib/%.c $(wildcard tests/lib/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(STD) $(CFLAGS) $(WARN) -o $@ $<
+
 # Include directions: see the picture in README.md.
 layers:
 	tests/lib/check-layers

@@ -321,12 +321,25 @@ int store_remove(struct store *s, const char *ref, bool force, store_in_use_fn i
 
 /* ---- pruning ----------------------------------------------------------------------- */
 
-static bool has_name(const struct ref_list *refs, const char *id)
+static bool has_tag(const struct ref_list *refs, const char *id)
 {
 	for (size_t i = 0; i < refs->n; i++)
-		if (streq(refs->items[i].id, id))
+		if (streq(refs->items[i].id, id) && !strchr(refs->items[i].ref, '@'))
 			return true;
 	return false;
+}
+
+/* Digests alone do not keep an image: nobody chose them. */
+static int prune_image(const struct removal *rm, const char *id, struct err *e)
+{
+	int r = use_of(rm, id, e);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	for (size_t i = 0; r == 0 && i < rm->refs.n; i++)
+		if (streq(rm->refs.items[i].id, id))
+			r = untag(rm->s, rm->refs.items[i].ref, rm->out, e);
+	return r < 0 ? r : delete_record(rm, id, e);
 }
 
 static int prune_locked(struct removal *rm, struct err *e)
@@ -339,10 +352,8 @@ static int prune_locked(struct removal *rm, struct err *e)
 	for (char **n = names; r == 0 && n && *n; n++) {
 		_cleanup_(free_p) char *id = xasprintf("sha256:%s", *n);
 
-		if (!digest_is_valid(id) || has_name(&rm->refs, id))
-			continue;
-		r = use_of(rm, id, e);
-		r = r > 0 ? 0 : r < 0 ? r : delete_record(rm, id, e);
+		if (digest_is_valid(id) && !has_tag(&rm->refs, id))
+			r = prune_image(rm, id, e);
 	}
 	return r;
 }

@@ -91,7 +91,7 @@ void removed_done(struct removed *r);
  * then drops the names, but an image in use stays as one without a name. */
 int store_remove(struct store *s, const char *ref, bool force, store_in_use_fn in_use, void *data,
 		 struct removed *out, struct err *e);
-/* Remove the images without a name that nothing uses, and what no image needs. */
+/* Remove the images without a tag that nothing uses, and what no image needs. */
 int store_prune(struct store *s, store_in_use_fn in_use, void *data, struct removed *out,
 		struct err *e);
 

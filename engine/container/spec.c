@@ -170,8 +170,19 @@ static const struct table health_table = { sizeof(struct health_spec),
 						   FIELD(health_spec, K_U64, start_period),
 						   FIELD(health_spec, K_U64, start_interval),
 						   FIELD(health_spec, K_I64, retries),
+						   FIELD(health_spec, K_BOOL, restart_unhealthy),
 						   { NULL },
 					   } };
+
+static const struct table hook_table = { sizeof(struct hook_spec),
+					 (const struct field[]){
+						 FIELD(hook_spec, K_STRV, argv),
+						 FIELD(hook_spec, K_STRV, env),
+						 FIELD(hook_spec, K_STR, user),
+						 FIELD(hook_spec, K_STR, cwd),
+						 FIELD(hook_spec, K_BOOL, privileged),
+						 { NULL },
+					 } };
 
 static const struct table log_table = { sizeof(struct log_spec),
 					(const struct field[]){
@@ -205,6 +216,7 @@ static const struct table container_table = {
 		C(K_STR, service),
 		C(K_INT, number),
 		C(K_BOOL, oneoff),
+		C(K_INT, pre_start),
 		C(K_STR, config_hash),
 		C(K_U64, created),
 		C(K_STR, image),
@@ -258,6 +270,8 @@ static const struct table container_table = {
 		FIELD_STRUCT(container_spec, log, log_table),
 		C(K_INT, stop_signal),
 		C(K_U64, stop_grace),
+		FIELD_ARRAY(container_spec, post_start, n_post_start, hook_table),
+		FIELD_ARRAY(container_spec, pre_stop, n_pre_stop, hook_table),
 		C(K_STRV, labels),
 		C(K_STRV, annotations),
 		{ NULL },

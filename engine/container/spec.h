@@ -90,9 +90,21 @@ struct restart_spec {
 };
 
 struct health_spec {
-	char **test; /* NULL or {"NONE"}: no check; else CMD … / CMD-SHELL text */
+	/* NULL or {"NONE"}: no check; else CMD … / CMD-SHELL text, or a probe of ours
+	 * (x-comp-probe; engine/supervise/probe.h): TCP address port / HTTP url status */
+	char **test;
 	uint64_t interval, timeout, start_period, start_interval; /* 0: 30 s, 30 s, 0, 5 s */
 	int64_t retries;                                          /* 0: 3 */
+	bool restart_unhealthy; /* x-comp-on-unhealthy: restart */
+};
+
+/* A command to run in the container after its start or before its stop. */
+struct hook_spec {
+	char **argv;
+	char **env; /* complete; NULL: the container's */
+	char *user; /* NULL: the container's */
+	char *cwd;  /* NULL: the container's */
+	bool privileged;
 };
 
 struct log_spec {
@@ -114,6 +126,7 @@ struct container_spec {
 	char *project, *service;
 	int number; /* replica, from 1 */
 	bool oneoff;
+	int pre_start; /* it is the service's so manieth pre_start container, from 1; 0: none */
 	char *config_hash;
 	uint64_t created; /* CLOCK_REALTIME, ns */
 
@@ -166,6 +179,8 @@ struct container_spec {
 	struct log_spec log;
 	int stop_signal;     /* 0: SIGTERM */
 	uint64_t stop_grace; /* ns; UINT64_MAX: not set, 10 s */
+	struct hook_spec *post_start, *pre_stop;
+	size_t n_post_start, n_pre_stop;
 	char **labels;       /* KEY=value */
 	char **annotations;  /* KEY=value */
 };

@@ -67,12 +67,12 @@ struct entry {
 static bool find_passwd(const char *passwd, const char *name, bool numeric, uint32_t uid,
 			struct entry *out)
 {
-	char **f;
-
-	while ((f = next_entry(&passwd))) {
-		_cleanup_(strv_freep) char **fields = f;
+	for (;;) {
+		_cleanup_(strv_freep) char **f = next_entry(&passwd);
 		struct entry it = { 0 };
 
+		if (!f)
+			return false;
 		if (strv_len(f) < 6 || !*f[0] || !parse_id(f[2], &it.uid) ||
 		    !parse_id(f[3], &it.gid))
 			continue;
@@ -83,20 +83,18 @@ static bool find_passwd(const char *passwd, const char *name, bool numeric, uint
 		*out = it;
 		return true;
 	}
-	return false;
 }
 
 static bool find_group(const char *group, const char *name, uint32_t *gid)
 {
-	char **f;
+	for (;;) {
+		_cleanup_(strv_freep) char **f = next_entry(&group);
 
-	while ((f = next_entry(&group))) {
-		_cleanup_(strv_freep) char **fields = f;
-
+		if (!f)
+			return false;
 		if (strv_len(f) >= 3 && streq(f[0], name) && parse_id(f[2], gid))
 			return true;
 	}
-	return false;
 }
 
 static int add_group(struct user *u, gid_t gid, struct err *e)
@@ -120,19 +118,18 @@ static bool is_member(const char *list, const char *name)
 
 static int add_memberships(struct user *u, const char *group, const char *name, struct err *e)
 {
-	char **f;
-
-	while ((f = next_entry(&group))) {
-		_cleanup_(strv_freep) char **fields = f;
+	for (;;) {
+		_cleanup_(strv_freep) char **f = next_entry(&group);
 		uint32_t gid;
 		int r = 0;
 
+		if (!f)
+			return 0;
 		if (strv_len(f) >= 4 && parse_id(f[2], &gid) && is_member(f[3], name))
 			r = add_group(u, gid, e);
 		if (r < 0)
 			return r;
 	}
-	return 0;
 }
 
 /* A group by name or number. */

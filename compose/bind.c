@@ -384,6 +384,9 @@ static int bind_entries(struct binder *b, struct node *map, bool nulls)
 		struct node *value = NULL;
 		int r2;
 
+		/* A list of names may hold what is none; the references are checked later. */
+		if (!row && nulls)
+			row = b->key->sub->other;
 		if (row && nulls && e->value->kind == NODE_NULL) {
 			/* A resource without a word is one with nothing said. */
 			value = b->at->up && b->at->up->up ? e->value

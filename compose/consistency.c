@@ -136,6 +136,23 @@ static void check_health(struct check *c)
 		     "healthcheck.test must start either by \"CMD\", \"CMD-SHELL\" or \"NONE\"");
 }
 
+static void check_probe(struct check *c)
+{
+	const struct node *probe = node_get(c->s, "x-comp-probe");
+	const struct node *test = node_path(c->s, "healthcheck", "test", NULL);
+	const struct node *tcp = node_get(probe, "tcp"), *http = node_get(probe, "http");
+
+	if (!node_is(probe, NODE_MAP))
+		return;
+	if (!tcp == !http)
+		fail(c, probe, "services.%s.x-comp-probe must have either tcp or http", c->name);
+	if (tcp && node_get(probe, "status"))
+		fail(c, probe, "services.%s.x-comp-probe.status goes with http", c->name);
+	if (node_is(test, NODE_SEQ) && test->n)
+		fail(c, test, "services.%s: healthcheck.test and x-comp-probe exclude each other",
+		     c->name);
+}
+
 static void check_dependencies(struct check *c)
 {
 	const struct node *deps = node_get(c->s, "depends_on");
@@ -339,7 +356,7 @@ static void check_secrets(struct check *c)
 static void (*const checks[])(struct check *c) = {
 	check_image,          check_build,      check_networks, check_health,
 	check_dependencies,   check_references, check_scale,    check_limits,
-	check_container_name, check_watch,      check_mounts,
+	check_container_name, check_watch,      check_mounts,   check_probe,
 };
 
 int consistency_check(struct project *p, struct diag *diag)

@@ -19,9 +19,12 @@ struct base_file {
 	const char *file; /* absolute */
 };
 
+#define CHAIN_MAX 100 /* services that extend one another in a row */
+
 /* The services on the way down, to find circles. */
 struct link {
 	const struct link *up;
+	int depth;
 	const char *file, *service;
 	const struct node *at;
 };
@@ -161,7 +164,7 @@ static int extend(const struct place *p, const char *name, const struct link *up
 	struct diag *diag = p->s->l->diag;
 	const struct node *extends;
 	struct node *base_service;
-	struct link here = { up, p->file, name, NULL };
+	struct link here = { up, up ? up->depth + 1 : 1, p->file, name, NULL };
 	struct place base;
 	const char *ref;
 	int r;
@@ -183,7 +186,11 @@ static int extend(const struct place *p, const char *name, const struct link *up
 		return r;
 	for (const struct link *l = &here; l; l = l->up)
 		if (streq(l->file, base.file) && streq(l->service, ref))
-			return circle(p, &here, &(struct link){ NULL, base.file, ref, extends });
+			return circle(p, &here, &(struct link){ NULL, 0, base.file, ref, extends });
+	if (here.depth >= CHAIN_MAX)
+		return diag_err(diag, extends, E2BIG,
+				"services.%s: more than %d services extend one another in a row",
+				name, CHAIN_MAX);
 	r = extend(&base, ref, &here, &base_service);
 	if (r < 0 || node_is_null(base_service))
 		return r;

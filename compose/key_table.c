@@ -438,6 +438,17 @@ static const struct key health_rows[] = {
 };
 static const struct keyset health_keys = SET(health_rows);
 
+/* compose/consistency.c wants one of tcp and http. */
+static const struct key probe_rows[] = {
+	{ "tcp", STRINT, .value = KV_STR, .want = "string",
+	  .help = "Port, or address:port, that must accept a connection." },
+	{ "http", STR, .help = "http://[address][:port]/path to ask for." },
+	{ "status", STRINT, .value = KV_INT, .cast = CAST_INT, .flags = KF_MIN | KF_MAX,
+	  .min = 100, .max = 599, .want = "string", .dflt = "200 to 399",
+	  .help = "The only good answer." },
+};
+static const struct keyset probe_keys = SET(probe_rows);
+
 static const struct key logging_rows[] = {
 	{ "driver", STR, .dflt = "json-file", .help = "Where the output goes." },
 	{ "options", .types = KT_MAP, .value = KV_MAPPING, .sub = &log_option_keys,
@@ -704,12 +715,16 @@ static const struct key service_rows[] = {
 	{ "volumes_from", STRS, .flags = KF_UNIQUE_ITEMS,
 	  .help = "Mount another service's volumes." },
 	{ "working_dir", STR, .dflt = "the image's", .help = "Where the command runs." },
-	{ "pre_start", LIST(init_hook_item), .flags = KF_LATER,
+	{ "pre_start", LIST(init_hook_item),
 	  .help = "Containers that run to completion before this one starts." },
-	{ "post_start", LIST(hook_item), .flags = KF_LATER,
-	  .help = "Commands to run in it after the start." },
-	{ "pre_stop", LIST(hook_item), .flags = KF_LATER,
-	  .help = "Commands to run in it before the stop." },
+	{ "post_start", LIST(hook_item),
+	  .help = "Commands to run in it after each start." },
+	{ "pre_stop", LIST(hook_item),
+	  .help = "Commands to run in it before it is stopped." },
+	{ "x-comp-probe", OBJECT, .sub = &probe_keys,
+	  .help = "A health check by comp itself: {tcp: 5432} or {http: \"http://:80/\"}." },
+	{ "x-comp-on-unhealthy", STR, .choices = "none|restart", .dflt = "none",
+	  .help = "What to do with a container that turns unhealthy." },
 };
 static const struct keyset service_keys = SET(service_rows);
 static const struct key service = { "*", OBJECT, .sub = &service_keys };

@@ -166,7 +166,7 @@ static struct node *shown_objects(const struct rendering *r, const struct node *
 
 	for (size_t i = 0; n->kind == NODE_MAP && i < n->n; i++) {
 		const struct node *v = n->entries[i].value;
-		const struct key *row = key_child(k, n->entries[i].key);
+		const struct key *row = k->sub->other;
 
 		if (row)
 			append(r, out, n->entries[i].key,

@@ -82,10 +82,12 @@ static void use(struct project *p)
 }
 
 /* Text of `config` must load to the same text.  Left out: a `$` in a key, which
- * Docker Compose escapes as well although it reads keys as they are, and
- * services that are not there any more. */
+ * Docker Compose escapes as well although it reads keys as they are, services
+ * that are not there any more, and an empty network_mode, which is not shown but
+ * keeps the default network away. */
 static void reload(const struct project *p)
 {
+	const struct node *services = project_section(p, "services");
 	_cleanup_(buf_done) struct buf text = BUF_INIT, again = BUF_INIT;
 	_cleanup_(strv_freep) char **files = NULL;
 	struct project *second;
@@ -94,6 +96,12 @@ static void reload(const struct project *p)
 	render_project(p, &(struct render_opts){ 0 }, &text);
 	if (p->disabled->n || memchr(buf_str(&text), '$', text.len))
 		return;
+	for (size_t i = 0; i < services->n; i++) {
+		const char *mode = node_get_str(services->entries[i].value, "network_mode");
+
+		if (mode && !*mode)
+			return;
+	}
 	fd = put_file(buf_str(&text), text.len, &files);
 	second = load(files, false);
 	close(fd);

@@ -25,6 +25,18 @@ static void positions_add(struct positions *p, size_t i)
 	p->items[p->n++] = i;
 }
 
+static void positions_add_new(struct positions *to, const struct positions *from)
+{
+	for (size_t k = 0; k < from->n; k++) {
+		bool known = false;
+
+		for (size_t i = 0; i < to->n && !known; i++)
+			known = to->items[i] == from->items[k];
+		if (!known)
+			positions_add(to, from->items[k]);
+	}
+}
+
 static void need_all(struct action_list *l, size_t i, const struct positions *p)
 {
 	for (size_t k = 0; k < p->n; k++)
@@ -40,12 +52,12 @@ struct dep {
 
 struct service {
 	const char *name;
-	bool selected;
+	bool named, selected; /* @named: not only needed by one that is */
 	struct dep *deps;
 	size_t n_deps;
 	struct positions starts; /* of its replicas */
 	struct positions stops;
-	struct positions waits[WAIT_CONDITION_MAX];
+	struct positions waits[WAIT_CONDITION_MAX][2]; /* by condition and dep.required */
 	char **live;        /* replicas that will run when the plan is done */
 	size_t *live_start; /* for each, its start or ACTION_NO_NEED */
 	bool recreated;     /* a replica is made anew */
@@ -66,7 +78,8 @@ static void services_done(struct services *s)
 		strv_free(s->items[i].live);
 		free(s->items[i].live_start);
 		for (size_t k = 0; k < WAIT_CONDITION_MAX; k++)
-			free(s->items[i].waits[k].items);
+			for (int required = 0; required < 2; required++)
+				free(s->items[i].waits[k][required].items);
 	}
 	free(s->items);
 	*s = (struct services){ 0 };
@@ -203,7 +216,8 @@ static int load_services(const struct project *p, const struct record_list *reco
 		from_records(records, o->dependencies, out);
 	}
 	for (size_t i = 0; i < out->n; i++)
-		out->items[i].selected = all || strv_has(o->services, out->items[i].name);
+		out->items[i].named = out->items[i].selected =
+			all || strv_has(o->services, out->items[i].name);
 	return 0;
 }
 
@@ -328,7 +342,7 @@ static size_t add_wait(struct plan *plan, const struct service *s, size_t replic
 /* What a dependent of @s has to wait for; the waits are made when first asked for. */
 static const struct positions *ready(struct plan *plan, struct service *s, const struct dep *d)
 {
-	struct positions *p = &s->waits[d->condition];
+	struct positions *p = &s->waits[d->condition][d->required];
 
 	if (d->condition == WAIT_STARTED)
 		return &s->starts;
@@ -397,8 +411,8 @@ static const char *recreate_reason(struct up *u, const struct service *s, const 
 
 	if (u->o->no_recreate)
 		return NULL;
-	if (u->o->force_recreate)
-		return "--force-recreate";
+	if (s->named ? u->o->force_recreate : u->o->always_recreate_deps)
+		return s->named ? "--force-recreate" : "--always-recreate-deps";
 	if (!streq_null(r->config_hash, spec->config_hash))
 		return "its configuration changed";
 	if (!streq_null(r->image_id, spec->image_id))
@@ -448,6 +462,7 @@ static void keep_replica(struct up *u, struct service *s, const struct record *r
 		add_live(s, r->name, ACTION_NO_NEED);
 	} else if (!u->o->no_start) {
 		start_replica(u->plan, &u->services, s, r->name, ACTION_NO_NEED, u->o->no_deps);
+		need_all(&u->plan->actions, u->plan->actions.n - 1, &u->resources);
 	}
 }
 
@@ -565,13 +580,26 @@ int plan_up(const struct project *p, const struct translation *t, const struct r
 
 /* ---- stopping: dependents first ------------------------------------------------------------ */
 
+/* What must be stopped before a replica of service @i is. */
+static struct positions stops_of_dependents(const struct services *all, size_t i)
+{
+	struct positions stops = { 0 };
+
+	for (size_t d = i + 1; d < all->n; d++)
+		for (size_t e = 0; e < all->items[d].n_deps; e++)
+			if (all->items[d].deps[e].to == i)
+				positions_add_new(&stops, &all->items[d].stops);
+	return stops;
+}
+
 /* Stops of every selected service's running containers; each waits for the
- * stops of the services that need it. */
+ * stops of the services that need it, also through one that does not run. */
 static void stop_services(struct services *all, const struct record_list *records,
 			  const struct plan_options *o, bool by_user, struct plan *plan)
 {
 	for (size_t i = all->n; i-- > 0;) {
 		struct service *s = &all->items[i];
+		struct positions before = stops_of_dependents(all, i);
 
 		for (size_t k = 0; s->selected && k < records->n; k++) {
 			const struct record *r = records->items[k];
@@ -581,12 +609,12 @@ static void stop_services(struct services *all, const struct record_list *record
 				continue;
 			stop = add_stop(plan, r, o->timeout_ns, by_user);
 			positions_add(&s->stops, stop);
-			for (size_t d = i + 1; d < all->n; d++)
-				for (size_t e = 0; e < all->items[d].n_deps; e++)
-					if (all->items[d].deps[e].to == i)
-						need_all(&plan->actions, stop,
-							 &all->items[d].stops);
+			need_all(&plan->actions, stop, &before);
 		}
+		if (!s->stops.n)
+			s->stops = before;
+		else
+			free(before.items);
 	}
 }
 

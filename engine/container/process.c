@@ -328,7 +328,8 @@ _Noreturn void process_run(const struct process *given)
 			process_fail(p.error_fd, &e, EXIT_SETUP);
 		p.error_fd = 3;
 	}
-	(void)syscall(SYS_close_range, p.error_fd < 0 ? 3 : 4, ~0U, 0); /* Linux 5.9, below our floor: cannot fail */
+	(void)syscall(SYS_close_range, p.error_fd < 0 ? 3 : 4, ~0U,
+		      0); /* Linux 5.9, below our floor: cannot fail */
 	if (settle(&p, &u, &e) < 0)
 		process_fail(p.error_fd, &e, EXIT_SETUP);
 	env = make_env(&p, &u);

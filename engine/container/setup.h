@@ -15,15 +15,15 @@ struct setup {
 	const struct container_spec *spec;
 	bool entered_cgroup; /* by CLONE_INTO_CGROUP */
 
-	int dir_fd;     /* the container's state directory, in our mount namespace */
-	int null_fd;    /* the host's /dev/null, checked */
-	int *sources;   /* detached mounts, one per spec->mounts */
-	int shm_fd;     /* a detached /dev/shm of the host or another container; or -EBADF */
-	int mqueue_fd;  /* the host's /dev/mqueue; or -EBADF */
-	int root_fd;    /* the container's root */
-	int proc_fd;    /* root of its /proc, never covered by anything */
-	int dev_fd;     /* root of its /dev */
-	int ptmx_fd;    /* from its own devpts, with spec->tty */
+	int dir_fd;    /* the container's state directory, in our mount namespace */
+	int null_fd;   /* the host's /dev/null, checked */
+	int *sources;  /* detached mounts, one per spec->mounts */
+	int shm_fd;    /* a detached /dev/shm of the host or another container; or -EBADF */
+	int mqueue_fd; /* the host's /dev/mqueue; or -EBADF */
+	int root_fd;   /* the container's root */
+	int proc_fd;   /* root of its /proc, never covered by anything */
+	int dev_fd;    /* root of its /dev */
+	int ptmx_fd;   /* from its own devpts, with spec->tty */
 };
 
 int setup_run(struct setup *s, struct err *e);

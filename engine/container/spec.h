@@ -95,7 +95,7 @@ struct health_spec {
 	char **test;
 	uint64_t interval, timeout, start_period, start_interval; /* 0: 30 s, 30 s, 0, 5 s */
 	int64_t retries;                                          /* 0: 3 */
-	bool restart_unhealthy; /* x-comp-on-unhealthy: restart */
+	bool restart_unhealthy;                                   /* x-comp-on-unhealthy: restart */
 };
 
 /* A command to run in the container after its start or before its stop. */
@@ -181,8 +181,8 @@ struct container_spec {
 	uint64_t stop_grace; /* ns; UINT64_MAX: not set, 10 s */
 	struct hook_spec *post_start, *pre_stop;
 	size_t n_post_start, n_pre_stop;
-	char **labels;       /* KEY=value */
-	char **annotations;  /* KEY=value */
+	char **labels;      /* KEY=value */
+	char **annotations; /* KEY=value */
 };
 
 struct container_spec *spec_new(void); /* defaults that are not 0 are set */

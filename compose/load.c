@@ -76,6 +76,8 @@ static struct node *copy_entries(struct arena *a, const struct node *map)
 	return copy;
 }
 
+#define LARGE 64 /* entries from which a map is worth an index, which node_put() keeps */
+
 /* A tree that may be changed, all but its text, which nobody ever changes. */
 static struct node *own_copy(struct arena *a, const struct node *n)
 {
@@ -88,12 +90,17 @@ static struct node *own_copy(struct arena *a, const struct node *n)
 		copy->items = arena_alloc(a, n->n * sizeof(*copy->items));
 		for (size_t i = 0; i < n->n; i++)
 			copy->items[i] = own_copy(a, n->items[i]);
-	} else if (n->kind == NODE_MAP && n->n) {
-		copy->entries = arena_alloc(a, n->n * sizeof(*copy->entries));
+	} else if (n->kind == NODE_MAP && n->n < LARGE) {
+		copy->entries = arena_alloc(a, (n->n + 1) * sizeof(*copy->entries));
 		for (size_t i = 0; i < n->n; i++) {
 			copy->entries[i] = n->entries[i];
 			copy->entries[i].value = own_copy(a, n->entries[i].value);
 		}
+	} else if (n->kind == NODE_MAP) {
+		copy->n = copy->cap = 0;
+		for (size_t i = 0; i < n->n; i++)
+			node_put_at(a, copy, n->entries[i].key, own_copy(a, n->entries[i].value),
+				    &n->entries[i]);
 	}
 	return copy;
 }

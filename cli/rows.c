@@ -9,7 +9,6 @@
 #include "base/cleanup.h"
 #include "base/strv.h"
 #include "cli/humanize.h"
-#include "compose/render.h"
 
 #define SPEC_FILE_MAX (64u << 20)
 #define COMMAND_SHOWN 20
@@ -238,6 +237,7 @@ static json *publishers(const struct record *r)
 	return list;
 }
 
+/* As Go's strconv.Quote shows it, which is what Docker uses here. */
 static char *quoted_command(const struct record *r, bool no_trunc)
 {
 	_cleanup_(free_p) char *text = no_trunc ? xstrdup(r->command ? r->command : "")
@@ -245,7 +245,20 @@ static char *quoted_command(const struct record *r, bool no_trunc)
 							   COMMAND_SHOWN);
 	struct buf b = BUF_INIT;
 
-	render_json_string(text, &b);
+	buf_addc(&b, '"');
+	for (const char *p = text; *p; p++) {
+		if (*p == '"' || *p == '\\')
+			buf_printf(&b, "\\%c", *p);
+		else if (*p == '\n')
+			buf_adds(&b, "\\n");
+		else if (*p == '\t')
+			buf_adds(&b, "\\t");
+		else if ((unsigned char)*p < ' ' || *p == 0x7f)
+			buf_printf(&b, "\\x%02x", (unsigned char)*p);
+		else
+			buf_addc(&b, *p);
+	}
+	buf_addc(&b, '"');
 	return buf_take(&b);
 }
 

@@ -14,6 +14,7 @@
 #include "engine/supervise/internal.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -27,6 +28,7 @@
 
 #define STOP_GRACE_DEFAULT (10 * NSEC_PER_SEC)
 #define STOP_FIRST_LOOK    (100 * NSEC_PER_MSEC)
+#define ORPHAN_WAIT        (2 * NSEC_PER_SEC)
 #define EXIT_KILLED        (128 + SIGKILL)
 
 static const struct monitor_started no_run = { .monitor_pidfd = -EBADF,
@@ -602,6 +604,31 @@ static void adopt_alive(struct container *c, const struct monitor_record *m)
 		checks_start(c);
 }
 
+/* A monitor that nobody has reaped yet is still a process. */
+static bool has_ended(int pidfd)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
+/* A run whose monitor was killed cannot go on, and must be over before there is another:
+ * two instances would share its volumes.  Waits for that, though not for ever: a
+ * process may hang in the kernel. */
+static void kill_orphan(struct container *c)
+{
+	uint64_t end = now_mono_ns() + ORPHAN_WAIT;
+
+	(void)cgroup_open(c->sv->cgroups, c->sv->project, c->rec->id, c->spec->cgroup_parent,
+			  &c->cgroup, NULL);
+	if (!c->cgroup)
+		return; /* it never got as far, or nothing of it is left */
+	while (cgroup_is_empty(c->cgroup) == 0 && now_mono_ns() < end) {
+		(void)cgroup_kill(c->cgroup, NULL); /* looked at again in the next round */
+		(void)usleep(1000);
+	}
+}
+
 void container_readopt(struct container *c)
 {
 	struct monitor_record m;
@@ -619,14 +646,12 @@ void container_readopt(struct container *c)
 	}
 
 	if (monitor_record_load(c->dir_fd, &m, NULL) == 0 &&
-	    monitor_adopt(&m, &c->m.monitor_pidfd, &c->m.pidfd, NULL) == 0) {
+	    monitor_adopt(&m, &c->m.monitor_pidfd, &c->m.pidfd, NULL) == 0 &&
+	    !has_ended(c->m.monitor_pidfd)) {
 		adopt_alive(c, &m);
 		return;
 	}
-	(void)cgroup_open(c->sv->cgroups, c->sv->project, c->rec->id, c->spec->cgroup_parent,
-			  &c->cgroup, NULL);
-	if (c->cgroup)
-		(void)cgroup_kill(c->cgroup, NULL); /* of a run whose monitor was killed */
+	kill_orphan(c);
 	if (monitor_exit_load(c->dir_fd, &end, NULL) == 0 && end.started_at >= c->rec->started_at)
 		run_ended(c, end.code, end.finished_at);
 	else

@@ -413,6 +413,8 @@ static const char *recreate_reason(struct up *u, const struct service *s, const 
 		return NULL;
 	if (s->named ? u->o->force_recreate : u->o->always_recreate_deps)
 		return s->named ? "--force-recreate" : "--always-recreate-deps";
+	if (r->status == CONTAINER_REMOVING || r->status == CONTAINER_DEAD)
+		return "its removal was not finished";
 	if (!streq_null(r->config_hash, spec->config_hash))
 		return "its configuration changed";
 	if (!streq_null(r->image_id, spec->image_id))
@@ -457,7 +459,7 @@ static void keep_replica(struct up *u, struct service *s, const struct record *r
 
 		s->started = true;
 		start_replica(u->plan, &u->services, s, r->name, stop, u->o->no_deps);
-	} else if (is_running(r)) {
+	} else if (is_running(r) && r->status != CONTAINER_STOPPING) {
 		strv_add(&u->plan->kept, r->name);
 		add_live(s, r->name, ACTION_NO_NEED);
 	} else if (!u->o->no_start) {
@@ -694,7 +696,7 @@ static void start_services(struct services *all, const struct record_list *recor
 
 			if (!belongs(r, s->name))
 				continue;
-			if (is_running(r) && !running_too)
+			if (is_running(r) && r->status != CONTAINER_STOPPING && !running_too)
 				add_live(s, r->name, ACTION_NO_NEED);
 			else
 				start_replica(plan, all, s, r->name, stop_of(plan, r), o->no_deps);

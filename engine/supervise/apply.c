@@ -29,6 +29,7 @@ struct apply {
 	struct action_list actions;
 	enum step *steps;
 	struct source **deadlines; /* of waits that have one */
+	bool *launched;            /* of starts: begun, not only waiting for a stop to end */
 	bool begun, keep_going, stopped, pumping;
 	struct err err; /* the first */
 	struct apply *next;
@@ -131,6 +132,7 @@ static void apply_free(struct apply *a)
 	for (size_t i = 0; i < a->actions.n; i++)
 		source_free(a->deadlines[i]);
 	free(a->deadlines);
+	free(a->launched);
 	free(a->steps);
 	action_list_done(&a->actions);
 	json_unref(a->message);
@@ -397,6 +399,15 @@ static int make_container(struct apply *a, const struct action *act, struct err 
 	return r < 0 ? r : 1;
 }
 
+static void launch(struct apply *a, size_t i, struct container *c)
+{
+	const struct action *act = &a->actions.items[i];
+
+	a->launched[i] = true;
+	say_action(a, act, "working", doing_text(act), NULL);
+	container_start(c);
+}
+
 /* Actions on a container that is there.  0: done without a word, 1: done, 2: takes time. */
 static int on_container(struct apply *a, size_t i, struct container *c, struct err *e)
 {
@@ -405,10 +416,12 @@ static int on_container(struct apply *a, size_t i, struct container *c, struct e
 
 	switch (act->kind) {
 	case ACTION_START:
+		if (c->rec->status == CONTAINER_STOPPING)
+			return 2; /* a stop that a crash cut short: check_active() starts it after
+				   */
 		if (container_is_active(c) && c->rec->status != CONTAINER_RESTARTING)
 			return 0;
-		say_action(a, act, "working", doing_text(act), NULL);
-		container_start(c);
+		launch(a, i, c);
 		return 2;
 	case ACTION_STOP:
 		if (!container_is_active(c))
@@ -471,6 +484,10 @@ static void check_active(struct apply *a, size_t i, struct container *c)
 
 	switch (act->kind) {
 	case ACTION_START:
+		if (!a->launched[i] && c->rec->status == CONTAINER_STOPPING)
+			break;
+		if (!a->launched[i])
+			launch(a, i, c);
 		if (c->start_error.code) {
 			struct err e = c->start_error;
 
@@ -614,6 +631,16 @@ static bool freed_by_plan(const struct apply *a, const struct port_spec *p)
 	return false;
 }
 
+/* What is started is not the container of that name that is there now. */
+static bool is_made_anew(const struct apply *a, const char *name)
+{
+	for (size_t i = 0; i < a->actions.n; i++)
+		if (a->actions.items[i].kind == ACTION_CREATE &&
+		    streq(a->actions.items[i].object, name))
+			return true;
+	return false;
+}
+
 /* Refuse a busy port before anything is made or stopped. */
 static int check_ports(struct apply *a, struct err *e)
 {
@@ -624,8 +651,8 @@ static int check_ports(struct apply *a, struct err *e)
 	for (size_t i = 0; i < a->actions.n; i++) {
 		const struct action *act = &a->actions.items[i];
 		const struct container_spec *spec = act->spec;
-		struct container *c = act->kind == ACTION_START ? container_find(a->sv, act->object)
-								: NULL;
+		bool starts = act->kind == ACTION_START && !is_made_anew(a, act->object);
+		struct container *c = starts ? container_find(a->sv, act->object) : NULL;
 
 		if (c && !container_is_active(c) && !c->rec->n_ports)
 			spec = c->spec;
@@ -644,6 +671,8 @@ static int check_ports(struct apply *a, struct err *e)
 							   .container_port = p->container_port };
 		}
 	}
+	if (n)
+		connect_settle_ports(a->sv);
 	r = n ? publish_check(q, n, connect_port_owner, a->sv, NULL, e) : 0;
 	free(q);
 	return r;
@@ -743,6 +772,7 @@ void apply_request(struct supervisor *sv, struct control_conn *conn, json *messa
 		a->stopped = true;
 	a->steps = xcalloc(a->actions.n, sizeof(*a->steps));
 	a->deadlines = xcalloc(a->actions.n, sizeof(*a->deadlines));
+	a->launched = xcalloc(a->actions.n, sizeof(*a->launched));
 	a->keep_going = takes_down(&a->actions);
 	if (sv->applies && only_kills(&a->actions)) {
 		kill_beside(a);

@@ -104,11 +104,13 @@ int adopt_project(struct supervisor *sv, struct err *e)
 	r = netns_sweep(pins, has_container, sv, e);
 	if (r < 0)
 		return r;
+	networks_sweep_addresses(sv);
 	/* Owners of a namespace before those that join it. */
 	for (int pass = 0; pass < 2; pass++)
 		MAP_FOREACH (entry, &sv->containers)
 			if (joins_another(entry->value) == (pass == 1))
 				adopt(sv, entry->value);
+	networks_take_over_nethelper(sv);
 	if (sv->nethelper)
 		nethelper_drop_unclaimed(sv->nethelper);
 	return connect_firewall(sv, e);

@@ -69,10 +69,17 @@ static bool publishes(const struct container *c)
 	return c->spec->n_ports > 0 && c->spec->net.mode == NAMESPACE_PRIVATE && !c->rec->n_ports;
 }
 
+void connect_settle_ports(struct supervisor *sv)
+{
+	if (sv->nethelper)
+		nethelper_settle(sv->nethelper);
+}
+
 int connect_hold_ports(struct container *c, struct err *e)
 {
 	if (!publishes(c) || c->n_held)
 		return 0;
+	connect_settle_ports(c->sv);
 	c->held = xcalloc(c->spec->n_ports, sizeof(*c->held));
 	for (size_t i = 0; i < c->spec->n_ports; i++) {
 		const struct port_spec *p = &c->spec->ports[i];

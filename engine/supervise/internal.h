@@ -128,6 +128,8 @@ int connect_hold_ports(struct container *c, struct err *e);
 /* A publish_owner_fn: which project has the port; @data: the supervisor. */
 bool connect_port_owner(pid_t pid, const char *protocol, const char *host_ip, uint16_t port,
 			char *text, size_t n, void *data);
+/* Ports given back reach the host's tables through nethelper: wait until they have. */
+void connect_settle_ports(struct supervisor *sv);
 /* Namespace, endpoints, files, ports and names: all that a start needs. */
 int connect_container(struct container *c, struct err *e);
 /* Whom "service:x" or "container:x" means; NULL: nobody here. */
@@ -157,9 +159,12 @@ int networks_flush(struct supervisor *sv, struct err *e);
 int networks_take_address(struct supervisor *sv, struct network *n, int family, const char *id,
 			  const char *want, struct ip_addr *taken, struct err *e);
 void networks_release_address(struct supervisor *sv, const char *network, const char *address);
+/* Give back the addresses that no record names, of a start or a removal cut short. */
+void networks_sweep_addresses(struct supervisor *sv);
 /* Is there a record of a network of this project? */
 bool networks_any_of_project(const struct supervisor *sv);
 int networks_nethelper(struct supervisor *sv, struct err *e); /* start it if it is not there */
+void networks_take_over_nethelper(struct supervisor *sv);
 
 /* ---- apply.c ---------------------------------------------------------------- */
 void apply_request(struct supervisor *sv, struct control_conn *conn, json *message);

@@ -14,6 +14,7 @@
 #include "engine/supervise/nethelper.h"
 
 #include <net/if.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "base/fd.h"
@@ -23,6 +24,7 @@
 
 #define QUEUE_MAX   (4u * 1024 * 1024)
 #define STUCK_NS    (5 * NSEC_PER_SEC)
+#define SETTLE_NS   NSEC_PER_SEC
 #define HEALTHY_NS  (10 * NSEC_PER_SEC) /* a life this long ends a series of deaths */
 #define BACKOFF_MIN (100 * NSEC_PER_MSEC)
 #define BACKOFF_MAX (30 * NSEC_PER_SEC)
@@ -386,11 +388,10 @@ static int adopt(struct nethelper *h, struct err *e)
 
 /* ---- the interface ------------------------------------------------------- */
 
-int nethelper_start(struct loop *l, const char *run_dir, nethelper_fn fn, void *data,
-		    struct nethelper **out, struct err *e)
+static struct nethelper *new_nethelper(struct loop *l, const char *run_dir, nethelper_fn fn,
+				       void *data)
 {
 	struct nethelper *h = new0(struct nethelper);
-	int r;
 
 	h->loop = l;
 	h->run_dir = xstrdup(run_dir);
@@ -402,7 +403,34 @@ int nethelper_start(struct loop *l, const char *run_dir, nethelper_fn fn, void *
 	h->restart = loop_add_timer(l, 0, on_restart, h);
 	source_stop_timer(h->stuck);
 	source_stop_timer(h->restart);
-	r = nethelper_process_find(run_dir, &h->process, e);
+	return h;
+}
+
+int nethelper_take_over(struct loop *l, const char *run_dir, nethelper_fn fn, void *data,
+			struct nethelper **out, struct err *e)
+{
+	struct nethelper *h = new_nethelper(l, run_dir, fn, data);
+	int r = nethelper_process_find(run_dir, &h->process, e);
+
+	*out = NULL;
+	if (r == 0)
+		r = adopt(h, e);
+	if (r == 0) {
+		*out = h;
+		return 0;
+	}
+	nethelper_free(h);
+	if (r == -ENOENT && e)
+		*e = ERR_INIT;
+	return r == -ENOENT ? 0 : err_wrap(e, r, "find comp-nethelper");
+}
+
+int nethelper_start(struct loop *l, const char *run_dir, nethelper_fn fn, void *data,
+		    struct nethelper **out, struct err *e)
+{
+	struct nethelper *h = new_nethelper(l, run_dir, fn, data);
+	int r = nethelper_process_find(run_dir, &h->process, e);
+
 	if (r == 0)
 		r = adopt(h, e);
 	else if (r == -ENOENT)
@@ -473,6 +501,19 @@ bool nethelper_adopted(const struct nethelper *h)
 bool nethelper_settled(const struct nethelper *h)
 {
 	return connected(h) && !h->head;
+}
+
+void nethelper_settle(struct nethelper *h)
+{
+	uint64_t now, end = now_mono_ns() + SETTLE_NS;
+
+	while (connected(h) && h->head && (now = now_mono_ns()) < end) {
+		struct pollfd p = { .fd = h->process.sock,
+				    .events = (short)(POLLIN | (h->unsent ? POLLOUT : 0)) };
+
+		if (poll(&p, 1, (int)((end - now) / NSEC_PER_MSEC) + 1) > 0)
+			on_sock(h->sock_source, h->process.sock, (uint32_t)p.revents, h);
+	}
 }
 
 static struct item *item_at(const struct nethelper *h, const char *kind, const char *key)

@@ -95,6 +95,9 @@ typedef void (*nethelper_fn)(struct nethelper *h, enum nethelper_event event, co
  */
 int nethelper_start(struct loop *l, const char *run_dir, nethelper_fn fn, void *data,
 		    struct nethelper **out, struct err *e);
+/* Only if one runs already, that an earlier supervisor left; *out is NULL if not. */
+int nethelper_take_over(struct loop *l, const char *run_dir, nethelper_fn fn, void *data,
+			struct nethelper **out, struct err *e);
 /* Let go: the process keeps serving. NULL is allowed. */
 void nethelper_free(struct nethelper *h);
 /* End the process, wait for that (1 s, then SIGKILL), remove its socket and free @h. */
@@ -158,5 +161,8 @@ void nethelper_remove_container(struct nethelper *h, const char *id);
 
 /* True when everything sent was acknowledged: for tests, and before reporting "ready". */
 bool nethelper_settled(const struct nethelper *h);
+/* Wait for that, at most a second; what is acknowledged meanwhile may be told to the
+ * callback from in here. */
+void nethelper_settle(struct nethelper *h);
 
 #endif

@@ -1,10 +1,11 @@
 /* engine/supervise/networks.c: networks on disk and in the kernel.
  *
  * A network is COMP_ROOT/networks/NAME/: network.json, written before the
- * bridge is made, and addr/, in which every address in use is a file that holds
- * the container's id.  O_EXCL decides who gets an address, so several projects
- * may share a network (`external: true`) without asking each other, and a
- * network with a file in addr/ is in use, whoever put it there.
+ * bridge is made, and addr/, in which every address in use is a symbolic link to
+ * the container's id: made in one step, with its content, or not at all.  symlink(2)
+ * decides who gets an address, so several projects may share a network
+ * (`external: true`) without asking each other, and a network with an entry in
+ * addr/ is in use, whoever put it there.
  */
 #include "engine/supervise/internal.h"
 
@@ -272,13 +273,10 @@ static int claim(const struct supervisor *sv, const char *network, const struct 
 {
 	char text[IP_TEXT_MAX];
 	_cleanup_(free_p) char *path = address_path(sv, network, ip_text(a, text));
-	_cleanup_(fd_closep) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	int r;
 
-	if (fd < 0)
+	if (symlink(id, path) < 0)
 		return err_errno(e, errno, "take address %s of network %s", text, network);
-	r = fd_write_all(fd, id, strlen(id));
-	return r < 0 ? err_errno(e, -r, "write %s", path) : 0;
+	return 0;
 }
 
 int networks_take_address(struct supervisor *sv, struct network *n, int family, const char *id,
@@ -323,6 +321,85 @@ void networks_release_address(struct supervisor *sv, const char *network, const 
 	(void)unlink(path); /* absent: released before a crash */
 }
 
+/* ---- what a crash left ----------------------------------------------------------- */
+static bool names_address(const struct record *rec, const char *network, const char *address)
+{
+	size_t n = strlen(address);
+
+	for (size_t i = 0; i < rec->n_networks; i++) {
+		const struct attached_network *a = &rec->networks[i];
+
+		if (streq(a->network, network) &&
+		    ((a->ipv4 && strncmp(a->ipv4, address, n) == 0 && a->ipv4[n] == '/') ||
+		     (a->ipv6 && strncmp(a->ipv6, address, n) == 0 && a->ipv6[n] == '/')))
+			return true;
+	}
+	return false;
+}
+
+/* Has any project a container @id? */
+static bool container_exists(const struct supervisor *sv, const char *id)
+{
+	_cleanup_(strv_freep) char **projects = dirs_list_projects(sv->dirs);
+
+	STRV_FOREACH (p, projects) {
+		_cleanup_(free_p) char *dir = dirs_container(sv->dirs, *p, id);
+
+		if (access(dir, F_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The id behind an address.  The first versions wrote it into a file. */
+static bool read_owner(int dir_fd, const char *address, char id[CONTAINER_ID_LEN + 1])
+{
+	_cleanup_(fd_closep) int fd = -EBADF;
+	ssize_t n = readlinkat(dir_fd, address, id, CONTAINER_ID_LEN);
+
+	if (n < 0 && errno == EINVAL) {
+		fd = openat(dir_fd, address, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+		n = fd < 0 ? -1 : read(fd, id, CONTAINER_ID_LEN);
+	}
+	id[CONTAINER_ID_LEN] = '\0';
+	return n == CONTAINER_ID_LEN && name_is_valid(id, CONTAINER_ID_LEN);
+}
+
+static bool is_stale(const struct supervisor *sv, const char *network, int dir_fd,
+		     const char *address)
+{
+	char id[CONTAINER_ID_LEN + 1] = "";
+
+	if (!read_owner(dir_fd, address, id))
+		return true;
+	MAP_FOREACH (entry, &sv->containers) {
+		const struct container *c = entry->value;
+
+		if (streq(c->rec->id, id))
+			return !names_address(c->rec, network, address);
+	}
+	return !container_exists(sv, id);
+}
+
+void networks_sweep_addresses(struct supervisor *sv)
+{
+	_cleanup_(free_p) char *path = dirs_networks(sv->dirs);
+	_cleanup_(dir_closep) DIR *dir = opendir(path);
+	struct dirent *network, *address;
+
+	while (dir && (network = readdir(dir))) {
+		_cleanup_(free_p) char *name = xasprintf("%s/%s/addr", path, network->d_name);
+		_cleanup_(dir_closep) DIR *addresses = NULL;
+
+		if (network->d_name[0] != '.')
+			addresses = opendir(name);
+		while (addresses && (address = readdir(addresses)))
+			if (address->d_name[0] != '.' &&
+			    is_stale(sv, network->d_name, dirfd(addresses), address->d_name))
+				(void)unlinkat(dirfd(addresses), address->d_name, 0);
+	}
+}
+
 static void on_nethelper(struct nethelper *h, enum nethelper_event event, const struct err *e,
 			 void *data)
 {
@@ -333,6 +410,17 @@ static void on_nethelper(struct nethelper *h, enum nethelper_event event, const 
 	};
 
 	supervisor_log(data, "%s: %s", what[event], e ? e->msg : "");
+}
+
+/* One that an earlier supervisor left may hold ports that nobody has any more. */
+void networks_take_over_nethelper(struct supervisor *sv)
+{
+	struct err e = ERR_INIT;
+
+	if (sv->nethelper)
+		return;
+	if (nethelper_take_over(sv->loop, sv->run_dir, on_nethelper, sv, &sv->nethelper, &e) < 0)
+		supervisor_log(sv, "%s", e.msg);
 }
 
 int networks_nethelper(struct supervisor *sv, struct err *e)

@@ -17,6 +17,8 @@
 #include "net/firewall.h"
 #include "net/netns.h"
 
+#define FIREWALL_LINGER (20 * NSEC_PER_MSEC)
+
 char *connect_pin_path(const struct supervisor *sv, const char *id)
 {
 	return xasprintf("%s/netns/%s", sv->run_dir, id);
@@ -543,9 +545,26 @@ int connect_container(struct container *c, struct err *e)
 	return r == 0 && networked ? publish_names(c, e) : r;
 }
 
+static void on_firewall_due(struct source *s, void *data)
+{
+	struct supervisor *sv = data;
+	struct err e = ERR_INIT;
+
+	if (!sv->applies && connect_firewall(sv, &e) < 0) /* an apply does it at its end */
+		supervisor_log(sv, "%s", e.msg);
+}
+
 void connect_release(struct container *c)
 {
+	struct supervisor *sv = c->sv;
+
 	unpublish(c);
+	/* The port is anybody's now, so the rules must not lead to us any more.  Not
+	 * at once: where one container ends, others often do. */
+	if (sv->firewall_dirty && !sv->firewall_due)
+		sv->firewall_due = loop_add_timer(sv->loop, FIREWALL_LINGER, on_firewall_due, sv);
+	else if (sv->firewall_dirty)
+		source_set_timer(sv->firewall_due, FIREWALL_LINGER);
 	if (c->sv->nethelper)
 		(void)nethelper_names_remove(c->sv->nethelper, c->rec->id); /* absent is fine */
 }

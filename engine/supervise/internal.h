@@ -56,6 +56,7 @@ struct supervisor {
 	bool firewall_dirty; /* the nft table does not say what it should */
 	int firewall_watch;  /* -EBADF until there is a table */
 	struct source *firewall_source;
+	struct source *firewall_due; /* timer: see connect_release() */
 	/* While a plan takes things down, links and networks are collected and go
 	 * in one request: the kernel takes as long for one link as for hundreds. */
 	bool collect_links;

@@ -418,6 +418,7 @@ static void supervisor_done(struct supervisor *sv)
 		nethelper_free(sv->nethelper);
 	map_done(&sv->networks);
 	source_free(sv->firewall_source);
+	source_free(sv->firewall_due);
 	fd_close(sv->firewall_watch);
 	source_free(sv->idle);
 	netlink_free(sv->nl);

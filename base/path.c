@@ -61,13 +61,10 @@ char *path_base(const char *path)
 
 char *path_dir(const char *path)
 {
-	_cleanup_(free_p) char *clean = path_clean(path);
-	char *slash = strrchr(clean, '/');
+	const char *slash = strrchr(path, '/');
+	_cleanup_(free_p) char *dir = xstrndup(path, slash ? (size_t)(slash - path) + 1 : 0);
 
-	if (!slash)
-		return xstrdup(".");
-	slash[slash == clean ? 1 : 0] = '\0';
-	return xstrdup(clean);
+	return path_clean(dir);
 }
 
 char *path_cwd(void)
@@ -107,7 +104,35 @@ int open_dir_p(int dirfd, const char *path, mode_t mode, struct err *e)
 	return fd;
 }
 
-static int remove_children(int dirfd, const char *shown, dev_t dev, struct err *e)
+/* A bind mount of the same file system has the same device number: ask for what
+ * it is.  statx(2), Linux 5.8. */
+static int refuse_mount_point(int fd, const char *shown, struct err *e)
+{
+	struct statx st;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st) < 0)
+		return err_errno(e, errno, "stat %s", shown);
+	if (st.stx_attributes & STATX_ATTR_MOUNT_ROOT)
+		return err_set(e, EBUSY, "%s is a mount point: what is mounted there stays", shown);
+	return 0;
+}
+
+/* A tree that is being removed.  Whoever made it may have nested it deeper than we
+ * have descriptors or stack: what lies below REMOVE_DEPTH is moved to the top and
+ * taken from there in the next round. */
+#define REMOVE_DEPTH 64
+
+struct removal {
+	int top; /* the tree's own directory */
+	bool moved;
+};
+
+static int remove_any(struct removal *rm, int depth, int dirfd, const char *name,
+		      const char *parent, struct err *e);
+
+/* Takes @dirfd.  Goes on after a failure and reports the first. */
+static int remove_children(struct removal *rm, int depth, int dirfd, const char *shown,
+			   struct err *e)
 {
 	_cleanup_(dir_closep) DIR *dir = fdopendir(dirfd);
 	struct dirent *d;
@@ -119,67 +144,89 @@ static int remove_children(int dirfd, const char *shown, dev_t dev, struct err *
 	}
 	while ((d = readdir(dir))) {
 		struct err e2 = ERR_INIT;
-		struct stat st;
-		int fd;
 
-		if (streq(d->d_name, ".") || streq(d->d_name, ".."))
-			continue;
-		if (unlinkat(dirfd, d->d_name, 0) == 0)
-			continue;
-		if (errno != EISDIR && errno != EPERM) {
-			err_keep_first(&r, e,
-				       err_errno(&e2, errno, "remove %s/%s", shown, d->d_name),
-				       &e2);
-			continue;
-		}
-		fd = openat(dirfd, d->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd < 0 || fstat(fd, &st) < 0) {
-			err_keep_first(&r, e, err_errno(&e2, errno, "open %s/%s", shown, d->d_name),
-				       &e2);
-			fd_close(fd);
-			continue;
-		}
-		if (st.st_dev != dev) {
-			/* A mount point: what is mounted there is not ours to empty. */
-			err_keep_first(
-				&r, e,
-				err_set(&e2, EBUSY, "%s/%s is a mount point", shown, d->d_name),
-				&e2);
-			fd_close(fd);
-			continue;
-		}
-		err_keep_first(&r, e, remove_children(fd, d->d_name, dev, &e2), &e2);
-		if (unlinkat(dirfd, d->d_name, AT_REMOVEDIR) < 0)
-			err_keep_first(&r, e,
-				       err_errno(&e2, errno, "remove %s/%s", shown, d->d_name),
+		if (!streq(d->d_name, ".") && !streq(d->d_name, ".."))
+			err_keep_first(&r, e, remove_any(rm, depth, dirfd, d->d_name, shown, &e2),
 				       &e2);
 	}
 	return r;
 }
 
-int rm_rf(int dirfd, const char *name, struct err *e)
+static int move_to_top(struct removal *rm, int dirfd, const char *name, const char *shown,
+		       struct err *e)
 {
-	struct stat st;
+	char unique[33];
+
+	random_hex(unique, 16);
+	if (renameat(dirfd, name, rm->top, unique) < 0)
+		return err_errno(e, errno, "move %s", shown);
+	rm->moved = true;
+	return 0;
+}
+
+static int empty_top(struct removal *rm, const char *shown, struct err *e)
+{
 	int fd, r;
 
-	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
-		return 0;
-	if (errno != EISDIR && errno != EPERM)
-		return err_errno(e, errno, "remove %s", name);
-	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	do {
+		rm->moved = false;
+		fd = openat(rm->top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0)
+			return err_errno(e, errno, "open %s", shown);
+		r = remove_children(rm, 1, fd, shown, e);
+	} while (r == 0 && rm->moved);
+	return r;
+}
+
+static int remove_dir(struct removal *rm, int depth, int dirfd, const char *name, const char *shown,
+		      struct err *e)
+{
+	_cleanup_(fd_closep) int fd = openat(dirfd, name,
+					     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r;
+
 	if (fd < 0)
-		return err_errno(e, errno, "open %s", name);
-	if (fstat(fd, &st) < 0) {
-		r = err_errno(e, errno, "stat %s", name);
-		fd_close(fd);
+		return err_errno(e, errno, "open %s", shown);
+	r = refuse_mount_point(fd, shown, e);
+	if (r < 0)
 		return r;
+	if (depth == REMOVE_DEPTH)
+		return move_to_top(rm, dirfd, name, shown, e);
+	if (depth == 0) {
+		rm->top = fd;
+		r = empty_top(rm, shown, e);
+	} else {
+		r = remove_children(rm, depth + 1, TAKE_FD(fd), shown, e);
 	}
-	r = remove_children(fd, name, st.st_dev, e);
 	if (r < 0)
 		return r;
 	if (unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-		return err_errno(e, errno, "remove %s", name);
+		return err_errno(e, errno, "remove %s", shown);
 	return 0;
+}
+
+/* @name below @dirfd, whatever it is; @parent: what messages call @dirfd, NULL: nothing. */
+static int remove_any(struct removal *rm, int depth, int dirfd, const char *name,
+		      const char *parent, struct err *e)
+{
+	_cleanup_(free_p) char *shown = NULL;
+	int code;
+
+	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	code = errno;
+	shown = parent ? path_join(parent, name) : xstrdup(name);
+	/* EISDIR is Linux, EPERM is POSIX. unlink(2) */
+	if (code != EISDIR && code != EPERM)
+		return err_errno(e, code, "remove %s", shown);
+	return remove_dir(rm, depth, dirfd, name, shown, e);
+}
+
+int rm_rf(int dirfd, const char *name, struct err *e)
+{
+	struct removal rm = { .top = -EBADF };
+
+	return remove_any(&rm, 0, dirfd, name, NULL, e);
 }
 
 bool name_is_valid(const char *name, size_t max)

@@ -196,8 +196,8 @@ int time_parse(const char *text, uint64_t *real_ns)
 	if (*p)
 		return -EINVAL;
 	sec = timegm(&tm) - zone;
-	if (sec < 0)
-		return -EINVAL;
+	if (sec < 0 || (uint64_t)sec >= UINT64_MAX / NSEC_PER_SEC)
+		return -EINVAL; /* before 1970, or after July 2554: no uint64_t for it */
 	*real_ns = (uint64_t)sec * NSEC_PER_SEC + frac;
 	return 0;
 }

@@ -1,0 +1,199 @@
+/* compose/plan_up.c: make what is wanted exist and run.
+ *
+ * The services are gone through in dependency order.  For each, struct service
+ * keeps the positions of the actions that others may have to wait for: what
+ * made it run.  Because an action may only need earlier ones, the order of the
+ * walk is the order of the needs.
+ */
+#include "base/strv.h"
+#include "compose/plan_services.h"
+
+/* ---- up --------------------------------------------------------------------------------- */
+struct up {
+	const struct project *p;
+	const struct translation *t;
+	const struct record_list *records;
+	const struct plan_options *o;
+	struct services services;
+	struct plan *plan;
+	struct positions resources; /* networks and volumes */
+};
+
+static void make_resources(struct up *u)
+{
+	struct action_list *l = &u->plan->actions;
+
+	MAP_FOREACH (entry, &u->t->networks) {
+		size_t i = action_add(l, ACTION_NETWORK_CREATE, entry->key);
+
+		l->items[i].config = json_ref(entry->value);
+		positions_add(&u->resources, i);
+	}
+	MAP_FOREACH (entry, &u->t->volumes) {
+		size_t i = action_add(l, ACTION_VOLUME_CREATE, entry->key);
+
+		l->items[i].config = json_ref(entry->value);
+		positions_add(&u->resources, i);
+	}
+}
+
+static void create_replica(struct up *u, struct service *s, int number, const struct record *old,
+			   size_t after, const char *reason)
+{
+	struct container_spec *spec = translation_spec(u->t, s->name, number, old,
+						       u->o->renew_volumes);
+	size_t i = action_add(&u->plan->actions, ACTION_CREATE, spec->name);
+	struct action *a = &u->plan->actions.items[i];
+
+	a->service = xstrdup(s->name);
+	a->spec = spec;
+	a->recreate = old != NULL;
+	a->reason = xstrdup_null(reason);
+	positions_need(&u->plan->actions, i, &u->resources);
+	action_need(&u->plan->actions, i, after);
+	if (!u->o->no_start)
+		plan_start_replica(u->plan, &u->services, s, spec->name, i, u->o->no_deps);
+}
+
+/* Why the container has to be made anew; NULL: it need not. */
+static const char *recreate_reason(struct up *u, const struct service *s, const struct record *r)
+{
+	const struct container_spec *spec = map_get(&u->t->specs, s->name);
+
+	if (u->o->no_recreate)
+		return NULL;
+	if (s->named ? u->o->force_recreate : u->o->always_recreate_deps)
+		return s->named ? "--force-recreate" : "--always-recreate-deps";
+	if (r->status == CONTAINER_REMOVING || r->status == CONTAINER_DEAD)
+		return "its removal was not finished";
+	if (!streq_null(r->config_hash, spec->config_hash))
+		return "its configuration changed";
+	if (!streq_null(r->image_id, spec->image_id))
+		return "its image changed";
+	for (size_t k = 0; k < s->n_deps; k++)
+		if (s->deps[k].shares_namespace && u->services.items[s->deps[k].to].recreated)
+			return "the container whose namespace it shares is made anew";
+	return NULL;
+}
+
+/* A dependency with `restart: true` is made anew or restarted. */
+static bool follows_restart(struct up *u, const struct service *s)
+{
+	for (size_t k = 0; k < s->n_deps; k++) {
+		const struct service *to = &u->services.items[s->deps[k].to];
+
+		if (s->deps[k].restart && (to->recreated || to->started))
+			return true;
+	}
+	return false;
+}
+
+static void recreate_replica(struct up *u, struct service *s, const struct record *r,
+			     const char *reason)
+{
+	size_t gone, stop = ACTION_NO_NEED;
+
+	if (replica_may_run(r)) {
+		stop = plan_add_stop(u->plan, r, u->o->timeout_ns, false);
+		u->plan->actions.items[stop].quiet = true;
+	}
+	gone = plan_add_remove(u->plan, r, u->o->renew_volumes, stop);
+	u->plan->actions.items[gone].quiet = true;
+	s->recreated = true;
+	create_replica(u, s, r->number, r, gone, reason);
+}
+
+static void keep_replica(struct up *u, struct service *s, const struct record *r)
+{
+	if (replica_is_running(r) && follows_restart(u, s)) {
+		size_t stop = plan_add_stop(u->plan, r, u->o->timeout_ns, false);
+
+		s->started = true;
+		plan_start_replica(u->plan, &u->services, s, r->name, stop, u->o->no_deps);
+	} else if (replica_is_running(r) && r->status != CONTAINER_STOPPING) {
+		strv_add(&u->plan->kept, r->name);
+		service_add_live(s, r->name, ACTION_NO_NEED);
+	} else if (!u->o->no_start) {
+		plan_start_replica(u->plan, &u->services, s, r->name, ACTION_NO_NEED,
+				   u->o->no_deps);
+		positions_need(&u->plan->actions, u->plan->actions.n - 1, &u->resources);
+	}
+}
+
+static int64_t scale_of(const struct up *u, const struct service *s)
+{
+	size_t n = strlen(s->name);
+	int64_t scale = service_scale(project_service(u->p, s->name));
+
+	STRV_FOREACH (text, u->o->scale)
+		if (strncmp(*text, s->name, n) == 0 && (*text)[n] == '=')
+			(void)parse_i64(*text + n + 1, &scale); /* the command line checked it */
+	return scale;
+}
+
+static void up_service(struct up *u, struct service *s)
+{
+	int64_t scale = scale_of(u, s);
+
+	for (int number = 1; number <= scale; number++) {
+		const struct record *r = replica_find(u->records, s->name, number);
+		const char *reason = r ? recreate_reason(u, s, r) : NULL;
+
+		if (!r)
+			create_replica(u, s, number, NULL, ACTION_NO_NEED, NULL);
+		else if (reason)
+			recreate_replica(u, s, r, reason);
+		else
+			keep_replica(u, s, r);
+	}
+	for (size_t i = 0; i < u->records->n; i++) {
+		const struct record *r = u->records->items[i];
+
+		if (replica_belongs(r, s->name) && r->number > scale)
+			plan_add_remove(u->plan, r, true,
+					replica_may_run(r)
+						? plan_add_stop(u->plan, r, u->o->timeout_ns, true)
+						: ACTION_NO_NEED);
+	}
+}
+
+static void wait_for_all(struct up *u)
+{
+	for (size_t i = 0; i < u->services.n; i++) {
+		struct service *s = &u->services.items[i];
+
+		for (size_t k = 0; s->selected && s->live && s->live[k]; k++) {
+			size_t w = plan_add_wait(u->plan, s, k, WAIT_RUNNING);
+
+			u->plan->actions.items[w].timeout = u->o->wait_timeout ? u->o->wait_timeout
+									       : -1;
+		}
+	}
+}
+
+int plan_up(const struct project *p, const struct translation *t, const struct record_list *records,
+	    const struct plan_options *o, struct plan *out, struct diag *diag)
+{
+	struct up u = { .p = p, .t = t, .records = records, .o = o, .plan = out };
+	int r = services_load(p, records, o, &u.services, diag);
+
+	if (r < 0) {
+		services_done(&u.services);
+		return r;
+	}
+	if (!o->no_deps)
+		services_select_needed(&u.services);
+	make_resources(&u);
+	plan_orphans(p, records, o, out);
+	for (size_t i = 0; i < u.services.n; i++)
+		if (u.services.items[i].selected && map_has(&t->specs, u.services.items[i].name))
+			up_service(&u, &u.services.items[i]);
+	if (o->wait)
+		wait_for_all(&u);
+	if (out->actions.n == u.resources.n)
+		action_list_done(&out->actions); /* nothing but networks and volumes nobody
+						    new uses */
+	free(u.resources.items);
+	services_done(&u.services);
+	return 0;
+}

@@ -10,14 +10,17 @@
 
 static int realtime(const char *text)
 {
-	int64_t offset = 0;
+	bool from_min = strncasecmp(text, "RTMIN", 5) == 0;
+	uint64_t offset = 0;
 
-	if (strncasecmp(text, "RTMIN", 5) != 0 && strncasecmp(text, "RTMAX", 5) != 0)
+	if (!from_min && strncasecmp(text, "RTMAX", 5) != 0)
 		return -EINVAL;
-	if (text[5] && !parse_i64(text[5] == '+' ? text + 6 : text + 5, &offset))
+	/* Only RTMIN+N and RTMAX-N can name one. */
+	if (text[5] && (text[5] != (from_min ? '+' : '-') || !parse_u64(text + 6, &offset)))
 		return -EINVAL;
-	offset += strncasecmp(text, "RTMIN", 5) == 0 ? SIGRTMIN : SIGRTMAX;
-	return offset >= SIGRTMIN && offset <= SIGRTMAX ? (int)offset : -EINVAL;
+	if (offset > (uint64_t)(SIGRTMAX - SIGRTMIN))
+		return -EINVAL;
+	return from_min ? SIGRTMIN + (int)offset : SIGRTMAX - (int)offset;
 }
 
 int signal_parse(const char *text)

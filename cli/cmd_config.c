@@ -16,6 +16,7 @@
 #include "compose/explain.h"
 #include "compose/hash.h"
 #include "compose/interpolate.h"
+#include "compose/later.h"
 #include "compose/render.h"
 
 extern char **environ;
@@ -345,10 +346,25 @@ const struct command cmd_config = {
 	.run = run_config,
 };
 
+struct explain_options {
+	bool later;
+};
+
+static const struct option_spec explain_flags[] = {
+	OPTION_BOOL("later", 0, struct explain_options, later,
+		    "List the keys that are read but not acted on by this version"),
+	OPTION_END,
+};
+
 static int run_explain(struct context *ctx, struct invocation *in, struct err *e)
 {
+	const struct explain_options *o = in->options;
 	_cleanup_(buf_done) struct buf text = BUF_INIT;
 
+	if (!in->argc && !o->later)
+		return err_set(e, EINVAL, "name a key, e.g. healthcheck.interval, or say --later");
+	if (o->later)
+		later_list(&text);
 	for (int i = 0; i < in->argc; i++) {
 		int r = explain_key(in->argv[i], &text, e);
 
@@ -363,9 +379,10 @@ static int run_explain(struct context *ctx, struct invocation *in, struct err *e
 
 const struct command cmd_explain = {
 	.name = "explain",
-	.args = "KEY...",
+	.args = "[--later] [KEY...]",
 	.summary = "Say what a key of the compose file means",
-	.min_args = 1,
+	.options = explain_flags,
+	.options_size = sizeof(struct explain_options),
 	.max_args = ARGS_ANY,
 	.run = run_explain,
 };

@@ -9,6 +9,7 @@
 #include "cli/attach.h"
 #include "cli/command.h"
 #include "cli/resources.h"
+#include "compose/later.h"
 #include "compose/plan.h"
 
 /* Flags that `up` and `create` share come first, so that one table entry fits both. */
@@ -164,6 +165,7 @@ static int make_plan(struct context *ctx, char *const *services, const struct pl
 		r = service_closure(ctx, services, po->no_deps, &closure, e);
 	if (r < 0)
 		return r;
+	later_warn(ctx->project, &diag);
 	r = translate_project(ctx->project, &ctx->dirs, store, closure, &t, &diag);
 	if (r == 0)
 		r = plan_up(ctx->project, t, records, po, plan, &diag);

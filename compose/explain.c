@@ -122,7 +122,7 @@ static const char *status_text(const struct key *k)
 	if (k->flags & KF_LATER)
 		return "accepted, but this version of comp does not act on it";
 	if (k->flags & KF_SWARM)
-		return "accepted; it means something to a cluster of machines only";
+		return "accepted, but it means something to a cluster of machines only";
 	if (k->flags & KF_INFO)
 		return "accepted; there is nothing to act on";
 	return NULL;
@@ -151,6 +151,16 @@ static void list_keys(const struct key *k, struct buf *out)
 	buf_addc(out, '\n');
 }
 
+static void list_choices(const char *title, const char *choices, struct buf *out)
+{
+	if (!choices)
+		return;
+	buf_printf(out, "  %s: ", title);
+	for (const char *p = choices; *p; p++)
+		buf_printf(out, "%.*s", *p == '|' ? 2 : 1, *p == '|' ? ", " : p);
+	buf_addc(out, '\n');
+}
+
 static void describe(const struct key *k, const char *path, struct buf *out)
 {
 	char types[128];
@@ -159,12 +169,8 @@ static void describe(const struct key *k, const char *path, struct buf *out)
 	if (k->help)
 		buf_printf(out, "  %s\n", k->help);
 	buf_printf(out, "  type: %s\n", type_text(k, types, sizeof(types)));
-	if (k->choices) {
-		buf_adds(out, "  one of: ");
-		for (const char *p = k->choices; *p; p++)
-			buf_printf(out, "%.*s", *p == '|' ? 2 : 1, *p == '|' ? ", " : p);
-		buf_addc(out, '\n');
-	}
+	list_choices("one of", k->choices, out);
+	list_choices("this version of comp acts on", k->acts, out);
 	if (k->dflt)
 		buf_printf(out, "  default: %s\n", k->dflt);
 	if (k->flags & KF_REQUIRED)

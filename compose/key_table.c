@@ -18,10 +18,12 @@
 #define STRS        .types = KT_SEQ, .value = KV_STRS, .item = &text_item
 #define ONE_OR_MORE .types = KT_STR | KT_SEQ, .value = KV_STRS, .item = &text_item, .want = "string"
 #define LIST(row)   .types = KT_SEQ, .value = KV_LIST, .item = &(row)
-#define DICT(v)                                                                                    \
+#define DICT_FLAGS(v, more)                                                                        \
 	.types = KT_MAP | KT_SEQ, .value = (v), .sub = &pairs_keys, .item = &text_item,            \
-	.flags = KF_UNIQUE_ITEMS, .want = "mapping"
-#define PAIRS(v) DICT(v), .merge = MERGE_PAIRS, .unique = UNIQUE_PAIR
+	.flags = KF_UNIQUE_ITEMS | (more), .want = "mapping"
+#define DICT(v)              DICT_FLAGS(v, 0)
+#define PAIRS_FLAGS(v, more) DICT_FLAGS(v, more), .merge = MERGE_PAIRS, .unique = UNIQUE_PAIR
+#define PAIRS(v)             PAIRS_FLAGS(v, 0)
 #define SET(rows)                                                                                  \
 	{                                                                                          \
 		.keys = (rows), .n = ARRAY_SIZE(rows)                                              \
@@ -343,7 +345,8 @@ static const struct key placement_rows[] = {
 };
 static const struct keyset placement_keys = SET(placement_rows);
 static const struct key deploy_rows[] = {
-	{ "mode", STR, .flags = KF_SWARM, .dflt = "replicated", .help = "replicated or global." },
+	{ "mode", STR, .dflt = "replicated", .acts = "replicated",
+	  .help = "replicated or global." },
 	{ "replicas", STRINT, .value = KV_INT, .cast = CAST_INT, .flags = KF_KEEP, .dflt = "1",
 	  .help = "How many containers; 0 is none." },
 	{ "labels", .types = KT_MAP | KT_SEQ, .value = KV_MAPPING, .merge = MERGE_PAIRS,
@@ -443,14 +446,14 @@ static const struct key probe_rows[] = {
 	{ "tcp", STRINT, .value = KV_STR, .want = "string",
 	  .help = "Port, or address:port, that must accept a connection." },
 	{ "http", STR, .help = "http://[address][:port]/path to ask for." },
-	{ "status", STRINT, .value = KV_INT, .cast = CAST_INT, .flags = KF_MIN | KF_MAX,
-	  .min = 100, .max = 599, .want = "string", .dflt = "200 to 399",
-	  .help = "The only good answer." },
+	{ "status", STRINT, .value = KV_INT, .cast = CAST_INT, .flags = KF_MIN | KF_MAX, .min = 100,
+	  .max = 599, .want = "string", .dflt = "200 to 399", .help = "The only good answer." },
 };
 static const struct keyset probe_keys = SET(probe_rows);
 
 static const struct key logging_rows[] = {
-	{ "driver", STR, .dflt = "json-file", .help = "Where the output goes." },
+	{ "driver", STR, .dflt = "json-file", .acts = "json-file|local|none",
+	  .help = "Where the output goes." },
 	{ "options", .types = KT_MAP, .value = KV_MAPPING, .sub = &log_option_keys,
 	  .help = "max-size, max-file and others of the driver." },
 };
@@ -512,7 +515,7 @@ static const struct key bind_rows[] = {
 };
 static const struct keyset bind_keys = SET(bind_rows);
 static const struct key volume_opt_rows[] = {
-	{ "labels", PAIRS(KV_MAPPING), .help = "Labels of the volume." },
+	{ "labels", PAIRS_FLAGS(KV_MAPPING, KF_LATER), .help = "Labels of the volume." },
 	{ "nocopy", FLAG, .dflt = "false", .help = "Do not fill it from the image." },
 	{ "subpath", STR, .help = "Folder in the volume to mount." },
 };
@@ -560,7 +563,7 @@ static const struct key service_rows[] = {
 	{ "attach", BOOL, .flags = KF_KEEP, .dflt = "true",
 	  .help = "false: `up` does not show its output." },
 	{ "build", .types = KT_STR | KT_MAP, .value = KV_OBJECT, .merge = MERGE_BUILD,
-	  .form = FORM_BUILD, .sub = &build_keys, .flags = KF_KEEP, .want = "string",
+	  .form = FORM_BUILD, .sub = &build_keys, .flags = KF_KEEP | KF_LATER, .want = "string",
 	  .help = "How to make the image; a string is the context." },
 	{ "develop", .types = KT_MAP | KT_NULL, .value = KV_OBJECT, .sub = &develop_keys,
 	  .flags = KF_KEEP | KF_LATER, .help = "For `watch`." },
@@ -673,11 +676,11 @@ static const struct key service_rows[] = {
 	  .help = "host, service:x or container:x." },
 	{ "pids_limit", STRNUM, .value = KV_INT, .cast = CAST_INT,
 	  .help = "Most processes; -1 is no limit." },
-	{ "platform", STR, .help = "Platform of the image: os/arch/variant." },
+	{ "platform", STR, .flags = KF_LATER, .help = "Platform of the image: os/arch/variant." },
 	{ "ports", .types = KT_SEQ, .value = KV_LIST, .unique = UNIQUE_PORT, .form = FORM_PORTS,
 	  .item = &port_item, .flags = KF_UNIQUE_ITEMS, .help = "Ports to publish on the host." },
 	{ "privileged", FLAG, .dflt = "false", .help = "All capabilities and devices." },
-	{ "pull_policy", STR, .dflt = "missing",
+	{ "pull_policy", STR, .dflt = "missing", .acts = "missing|if_not_present|never",
 	  .pattern = "always|never|build|if_not_present|missing|refresh|daily|weekly|every_([0-9]+["
 		     "wdhms])+",
 	  .help = "When to pull the image." },
@@ -708,19 +711,17 @@ static const struct key service_rows[] = {
 	{ "use_api_socket", .types = KT_BOOL, .value = KV_BOOL, .flags = KF_LATER,
 	  .help = "Give it the engine's API socket." },
 	{ "user", STR, .dflt = "the image's", .help = "uid or name[:gid or group]." },
-	{ "userns_mode", STR, .flags = KF_LATER, .help = "host: no user namespace." },
+	{ "userns_mode", STR, .acts = "host", .help = "host: no user namespace." },
 	{ "uts", STR, .dflt = "private", .help = "host: the host's name." },
 	{ "volumes", LIST(volume_item), .unique = UNIQUE_VOLUME, .flags = KF_UNIQUE_ITEMS,
 	  .help = "What to mount: [source:]target[:options]." },
-	{ "volumes_from", STRS, .flags = KF_UNIQUE_ITEMS,
+	{ "volumes_from", STRS, .flags = KF_UNIQUE_ITEMS | KF_LATER,
 	  .help = "Mount another service's volumes." },
 	{ "working_dir", STR, .dflt = "the image's", .help = "Where the command runs." },
 	{ "pre_start", LIST(init_hook_item),
 	  .help = "Containers that run to completion before this one starts." },
-	{ "post_start", LIST(hook_item),
-	  .help = "Commands to run in it after each start." },
-	{ "pre_stop", LIST(hook_item),
-	  .help = "Commands to run in it before it is stopped." },
+	{ "post_start", LIST(hook_item), .help = "Commands to run in it after each start." },
+	{ "pre_stop", LIST(hook_item), .help = "Commands to run in it before it is stopped." },
 	{ "x-comp-probe", OBJECT, .sub = &probe_keys,
 	  .help = "A health check by comp itself: {tcp: 5432} or {http: \"http://:80/\"}." },
 	{ "x-comp-on-unhealthy", STR, .choices = "none|restart", .dflt = "none",
@@ -760,10 +761,10 @@ static const struct key pool_rows[] = {
 static const struct keyset pool_keys = SET(pool_rows);
 static const struct key pool_item = { "[]", OBJECT, .sub = &pool_keys };
 static const struct key ipam_rows[] = {
-	{ "driver", STR, .dflt = "default", .help = "Address manager." },
+	{ "driver", STR, .dflt = "default", .acts = "default", .help = "Address manager." },
 	{ "config", LIST(pool_item), .merge = MERGE_IPAM, .help = "Address ranges." },
 	{ "options", .types = KT_MAP, .value = KV_DROP, .unique = UNIQUE_PAIR, .sub = &text_keys,
-	  .help = "Options of the address manager." },
+	  .flags = KF_INFO, .help = "Options of the address manager." },
 };
 static const struct keyset ipam_keys = SET(ipam_rows);
 
@@ -788,7 +789,7 @@ static const struct keyset networks_keys = { .other = &network, .named = true, .
 
 static const struct key named_volume_rows[] = {
 	{ "name", STR, .dflt = "<project>_<volume>", .help = "The volume's own name." },
-	{ "driver", STR, .dflt = "local", .help = "Volume driver." },
+	{ "driver", STR, .dflt = "local", .acts = "local", .help = "Volume driver." },
 	DRIVER_OPTS,
 	EXTERNAL(external_keys),
 	{ "labels", PAIRS(KV_MAPPING), .help = "Labels of the volume." },
@@ -807,9 +808,10 @@ static const struct key secret_rows[] = {
 	{ "file", STR, .path = PATH_HOST, .help = "File that holds it." },
 	{ "environment", STR, .help = "Variable that holds it." },
 	EXTERNAL(open_external_keys),
-	{ "labels", DICT(KV_MAPPING), .help = "Labels of the secret." },
+	{ "labels", DICT_FLAGS(KV_MAPPING, KF_LATER), .help = "Labels of the secret." },
 	{ "driver", STR, .flags = KF_LATER, .help = "Secret driver." },
-	DRIVER_OPTS,
+	{ "driver_opts", .types = KT_MAP, .value = KV_MAPPING, .sub = &option_keys,
+	  .flags = KF_LATER, .help = "Options for the driver." },
 	{ "template_driver", STR, .flags = KF_LATER, .help = "Template driver." },
 };
 static const struct keyset secret_keys = SET(secret_rows);
@@ -822,7 +824,7 @@ static const struct key config_rows[] = {
 	{ "environment", STR, .help = "Variable that holds it." },
 	{ "content", STR, .help = "The text itself." },
 	EXTERNAL(open_external_keys),
-	{ "labels", DICT(KV_MAPPING), .help = "Labels of the config." },
+	{ "labels", DICT_FLAGS(KV_MAPPING, KF_LATER), .help = "Labels of the config." },
 	{ "template_driver", STR, .flags = KF_LATER, .help = "Template driver." },
 };
 static const struct keyset config_keys = SET(config_rows);
@@ -872,7 +874,8 @@ static const struct key root_rows[] = {
 	{ "volumes", SECTION(volumes_keys), .help = "The named volumes, by name." },
 	{ "secrets", SECTION(secrets_keys), .help = "The secrets, by name." },
 	{ "configs", SECTION(configs_keys), .help = "The configs, by name." },
-	{ "models", SECTION(models_keys), .help = "The AI models, by name." },
+	{ "models", .types = KT_MAP, .value = KV_OBJECTS, .sub = &models_keys,
+	  .flags = KF_NO_X | KF_LATER, .help = "The AI models, by name." },
 };
 static const struct keyset root_keys = SET(root_rows);
 const struct key key_root = { "", OBJECT, .sub = &root_keys };

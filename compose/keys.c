@@ -52,6 +52,16 @@ const struct key *key_child(const struct key *k, const char *name)
 	return key_is_extension(name) && !(k->flags & KF_NO_X) ? &key_extension : NULL;
 }
 
+bool key_choice_has(const char *choices, const char *text)
+{
+	size_t n = strlen(text);
+
+	for (const char *p = choices; p; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
+		if (strncmp(p, text, n) == 0 && (p[n] == '|' || !p[n]))
+			return true;
+	return false;
+}
+
 const struct key *key_item(const struct key *k)
 {
 	return k ? k->item : NULL;

@@ -156,6 +156,7 @@ struct key {
 	int32_t min, max;
 	const char *want;    /* what to say when the type is wrong; NULL: from @types */
 	const char *choices; /* "a|b|c" */
+	const char *acts;    /* likewise: what this version acts on, when that is less */
 	const char *pattern; /* extended regular expression, not anchored */
 	const struct keyset *sub;
 	const struct key *item;
@@ -189,6 +190,8 @@ int key_cast(struct arena *a, enum key_cast cast, struct node *n, struct node **
 
 /* "boolean, number or string": the types for an error message; into @buf. */
 const char *key_type_names(const struct key *k, char *buf, size_t n);
+/* Is @text one of @choices, written "a|b|c"? */
+bool key_choice_has(const char *choices, const char *text);
 
 /* Call @fn for every row with its path ("services.*.ports.[].target"). */
 typedef void (*key_walk_fn)(const char *path, const struct key *k, void *data);

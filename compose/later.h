@@ -5,10 +5,13 @@
 #include "base/buf.h"
 #include "compose/project.h"
 
-/* One warning for each key of the model that the key table marks KF_LATER:
- * "services.web.gpus: this version of comp does not act on it".  For `up` and `create`. */
+/* One warning for each key of the model that the key table marks KF_LATER or
+ * KF_SWARM, or whose value is not among those it acts on, at its first place:
+ * "services.web.gpus: this version of comp does not act on it, here and in 2 more places".
+ * For `up` and `create`. */
 void later_warn(const struct project *p, struct diag *diag);
-/* All such keys, one path a line, sorted as the table is: the list of the README. */
+/* All such keys in the order of the table, one a line: "services.*.gpus",
+ * "volumes.*.driver other than local".  The README has this list. */
 void later_list(struct buf *out);
 
 #endif

@@ -42,16 +42,6 @@ static int type_bit(const struct node *n)
 
 /* ---- single values ------------------------------------------------------------------- */
 
-static bool is_choice(const char *choices, const char *text)
-{
-	size_t n = strlen(text);
-
-	for (const char *p = choices; p; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
-		if (strncmp(p, text, n) == 0 && (p[n] == '|' || !p[n]))
-			return true;
-	return false;
-}
-
 static void bad_choice(struct check *c, const struct node *n, const struct key *k, const char *path)
 {
 	_cleanup_(buf_done) struct buf list = BUF_INIT;
@@ -88,7 +78,7 @@ static void check_text(struct check *c, const struct node *n, const struct key *
 {
 	char path[SPOT_TEXT_MAX];
 
-	if (k->choices && !is_choice(k->choices, n->text))
+	if (k->choices && !key_choice_has(k->choices, n->text))
 		bad_choice(c, n, k, spot_text(at, path));
 	if (k->pattern && !matches(k->pattern, n->text)) {
 		diag_err(c->diag, n, EINVAL, "%s '%s' does not match pattern '%s'",

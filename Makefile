@@ -34,6 +34,7 @@ CPPFLAGS := $(filter-out -D_FORTIFY_SOURCE=2,$(CPPFLAGS))
 endif
 ifeq ($(FLAVOR),fuzz)
 CC	:= clang
+WARN	+= -Wno-unknown-warning-option # clang 14 has no format-truncation to switch off
 SAN	:= -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined
 CFLAGS	:= -O1 -g
 CPPFLAGS := $(filter-out -D_FORTIFY_SOURCE=2,$(CPPFLAGS))

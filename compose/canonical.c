@@ -226,7 +226,7 @@ static void put_some(struct form *f, struct node *map, const char *key, const ch
 
 static int form_volume(struct form *f, struct node *n, struct node **out)
 {
-	struct volume_spec v = { 0 };
+	struct short_volume v = { 0 };
 	struct err e = ERR_INIT;
 	struct node *map, *sub;
 	char *target;
@@ -266,7 +266,7 @@ static int form_volume(struct form *f, struct node *n, struct node **out)
 
 static int form_device(struct form *f, struct node *n, struct node **out)
 {
-	struct device_spec d = { 0 };
+	struct short_device d = { 0 };
 	struct err e = ERR_INIT;
 
 	if (n->kind == NODE_MAP)
@@ -284,7 +284,7 @@ static int form_device(struct form *f, struct node *n, struct node **out)
 
 static int push_ports(struct form *f, struct node *n, struct node *seq)
 {
-	struct port_spec *p;
+	struct short_port *p;
 	struct err e = ERR_INIT;
 	size_t n_ports;
 

@@ -396,7 +396,7 @@ static int target_name(struct arena *a, const struct node *n, const struct spot 
 static int volume_name(struct arena *a, const struct node *n, const struct spot *at,
 		       const char **name, struct diag *diag)
 {
-	struct volume_spec v = { 0 };
+	struct short_volume v = { 0 };
 	struct err e = ERR_INIT;
 
 	if (node_is(n, NODE_MAP))

@@ -121,7 +121,7 @@ static void split_port(char *s, char **ip, char **host, char **container)
 
 static int by_port_text(const void *a, const void *b)
 {
-	const struct port_spec *x = a, *y = b;
+	const struct short_port *x = a, *y = b;
 	char p[8], q[8];
 
 	snprintf(p, sizeof(p), "%u/", x->target); /* '/' sorts before digits, as in "80/tcp" */
@@ -129,8 +129,8 @@ static int by_port_text(const void *a, const void *b)
 	return strcmp(p, q);
 }
 
-static void fill_ports(struct arena *a, const struct port_spec *like, struct range host,
-		       struct range container, bool published, struct port_spec *out)
+static void fill_ports(struct arena *a, const struct short_port *like, struct range host,
+		       struct range container, bool published, struct short_port *out)
 {
 	size_t n = (size_t)(container.last - container.first) + 1;
 
@@ -148,11 +148,12 @@ static void fill_ports(struct arena *a, const struct port_spec *like, struct ran
 	qsort(out, n, sizeof(*out), by_port_text);
 }
 
-int units_ports(struct arena *a, const char *text, struct port_spec **out, size_t *n, struct err *e)
+int units_ports(struct arena *a, const char *text, struct short_port **out, size_t *n,
+		struct err *e)
 {
 	struct range ports = { 0 }, host_ports = { 0 };
 	char *ip, *host, *container;
-	struct port_spec spec = { 0 };
+	struct short_port spec = { 0 };
 	int r;
 
 	split_port(arena_strdup(a, text), &ip, &host, &container);
@@ -233,7 +234,7 @@ static size_t volume_field(const char *s)
 	return n;
 }
 
-static void volume_option(const char *option, size_t n, struct volume_spec *v)
+static void volume_option(const char *option, size_t n, struct short_volume *v)
 {
 	static const char *const propagations[] = { "rprivate", "private", "rshared",
 						    "shared",   "rslave",  "slave" };
@@ -254,7 +255,7 @@ static void volume_option(const char *option, size_t n, struct volume_spec *v)
 	/* Docker Compose takes and ignores whatever else stands here. */
 }
 
-static void volume_options(const char *s, size_t n, struct volume_spec *v)
+static void volume_options(const char *s, size_t n, struct short_volume *v)
 {
 	const char *end = s + n;
 
@@ -272,12 +273,14 @@ static int fail_volume(const char *text, const char *why, struct err *e)
 	return err_set(e, EINVAL, "invalid spec: %.*s: %s", TEXT_MAX, text, why);
 }
 
-int units_volume(struct arena *a, const char *text, struct volume_spec *out, struct err *e)
+int units_volume(struct arena *a, const char *text, struct short_volume *out, struct err *e)
 {
 	const char *s = text;
 	size_t n;
 
-	*out = (struct volume_spec){ .source = "", .target = "", .propagation = "", .selinux = "" };
+	*out = (struct short_volume){
+		.source = "", .target = "", .propagation = "", .selinux = ""
+	};
 	if (!*text)
 		return err_set(e, EINVAL, "invalid empty volume spec");
 	if (strlen(text) <= 2) {
@@ -304,7 +307,7 @@ int units_volume(struct arena *a, const char *text, struct volume_spec *out, str
 }
 
 /* ---- devices, hosts -------------------------------------------------------------------------- */
-int units_device(struct arena *a, const char *text, struct device_spec *out, struct err *e)
+int units_device(struct arena *a, const char *text, struct short_device *out, struct err *e)
 {
 	char *source = arena_strdup(a, text), *target, *permissions = NULL;
 

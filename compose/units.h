@@ -25,7 +25,7 @@ int units_mode(const char *text, uint32_t *mode, struct err *e);
 int units_cpus(const char *text, int64_t *nano, struct err *e);
 
 /* ---- ports -------------------------------------------------------------------- */
-struct port_spec {
+struct short_port {
 	const char *host_ip;   /* "" = none given; IPv6 without brackets */
 	const char *published; /* "" = any free port, "8000", or "8000-8010": one of these */
 	uint16_t target;
@@ -35,13 +35,13 @@ struct port_spec {
 /* [ip:][host[-range]:]container[-range][/proto]; ranges become one entry per
  * container port, in Docker Compose's order (by "port/proto" as text).
  * *out is in @a. */
-int units_ports(struct arena *a, const char *text, struct port_spec **out, size_t *n,
+int units_ports(struct arena *a, const char *text, struct short_port **out, size_t *n,
 		struct err *e);
 /* "80", "80-82", "80/udp" as in `expose`. */
 int units_port_range(const char *text, uint16_t *first, uint16_t *last, struct err *e);
 
 /* ---- volumes ------------------------------------------------------------------ */
-struct volume_spec {
+struct short_volume {
 	bool bind;          /* type bind, else volume */
 	const char *source; /* "" = anonymous */
 	const char *target;
@@ -52,17 +52,17 @@ struct volume_spec {
 };
 
 /* [source:]target[:options]; C:\paths are one part. */
-int units_volume(struct arena *a, const char *text, struct volume_spec *out, struct err *e);
+int units_volume(struct arena *a, const char *text, struct short_volume *out, struct err *e);
 /* Does a short form's source mean a path (bind) rather than a volume's name? */
 bool units_is_path(const char *source);
 
 /* ---- other short forms ---------------------------------------------------------- */
-struct device_spec {
+struct short_device {
 	const char *source, *target;
 	const char *permissions; /* "rwm" by default */
 };
 /* host[:container[:permissions]]; a CDI name ("vendor.com/class=dev") is source and target. */
-int units_device(struct arena *a, const char *text, struct device_spec *out, struct err *e);
+int units_device(struct arena *a, const char *text, struct short_device *out, struct err *e);
 
 /* "host=ip" or "host:ip", several addresses with commas; brackets around an
  * address are dropped.  *ips: NULL-terminated, in @a. */

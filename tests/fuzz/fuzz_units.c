@@ -27,9 +27,9 @@ static void numbers(const char *text)
 static void short_forms(struct arena *a, const char *text)
 {
 	const char *host, **ips;
-	struct port_spec *ports;
-	struct volume_spec volume;
-	struct device_spec device;
+	struct short_port *ports;
+	struct short_volume volume;
+	struct short_device device;
 	uint16_t first, last;
 	size_t n;
 

@@ -206,7 +206,7 @@ static void test_mode_and_cpus(void **state)
 static const char *show_ports(struct arena *a, const char *text)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	struct port_spec *p;
+	struct short_port *p;
 	struct err e = ERR_INIT;
 	size_t n;
 
@@ -278,7 +278,7 @@ static void test_ports(void **state)
 
 static void test_all_ports_at_once(void **state)
 {
-	struct port_spec *p;
+	struct short_port *p;
 	size_t n;
 
 	assert_int_equal(units_ports(*state, "0-65535:0-65535", &p, &n, NULL), 0);
@@ -303,7 +303,7 @@ static void test_port_range(void **state)
 
 static const char *show_volume(struct arena *a, const char *text)
 {
-	struct volume_spec v;
+	struct short_volume v;
 	struct err e = ERR_INIT;
 
 	if (units_volume(a, text, &v, &e) < 0)
@@ -348,7 +348,7 @@ static void test_volumes(void **state)
 
 static const char *show_device(struct arena *a, const char *text)
 {
-	struct device_spec d;
+	struct short_device d;
 	struct err e = ERR_INIT;
 
 	if (units_device(a, text, &d, &e) < 0)

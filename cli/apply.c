@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/strv.h"
+#include "compose/graph.h"
 #include "engine/supervise/control.h"
 #include "engine/supervise/supervisor.h"
 
@@ -53,19 +54,20 @@ static const struct {
 static_assert(ARRAY_SIZE(verbs) == ACTION_KIND_MAX, "verbs for every kind");
 
 /* ---- the request ------------------------------------------------------------------ */
-static json *depends_on_json(const struct node *service)
+static json *depends_on_json(const struct graph *g, const struct graph_node *node)
 {
-	const struct node *deps = node_get(service, "depends_on");
 	json *o = json_new_object();
 
-	for (size_t i = 0; node_is(deps, NODE_MAP) && i < deps->n; i++) {
-		const struct node *d = deps->entries[i].value;
+	for (size_t i = 0; i < node->n_edges; i++) {
+		const struct graph_edge *edge = &node->edges[i];
 		json *one = json_new_object();
 
-		json_put_str(one, "condition", node_get_str(d, "condition"));
-		json_put_bool(one, "restart", node_get_bool(d, "restart", false));
-		json_put_bool(one, "required", node_get_bool(d, "required", true));
-		json_put(o, deps->entries[i].key, one);
+		json_put_str(one, "condition", edge->condition);
+		json_put_bool(one, "restart", edge->restart);
+		json_put_bool(one, "required", edge->required);
+		if (!streq(edge->via, "depends_on"))
+			json_put_str(one, "via", edge->via);
+		json_put(o, g->nodes[edge->to].name, one);
 	}
 	return o;
 }
@@ -74,7 +76,7 @@ static json *depends_on_json(const struct node *service)
  * things restart long after we are gone. */
 static void put_model(json *message, const struct project *p)
 {
-	const struct node *services = project_section(p, "services");
+	_cleanup_(graph_freep) struct graph *g = NULL;
 	json *project = json_new_object(), *all = json_new_object();
 
 	json_put_str(project, "name", p->name);
@@ -82,11 +84,13 @@ static void put_model(json *message, const struct project *p)
 	json_put_strv(project, "config_files", p->config_files);
 	json_put_strv(project, "environment_files", p->env_files);
 	json_put(message, "project", project);
-	for (size_t i = 0; node_is(services, NODE_MAP) && i < services->n; i++) {
+	if (graph_new(p, &g, NULL) < 0)
+		g = NULL; /* the plan was made from the same graph: does not happen */
+	for (size_t i = 0; g && i < g->n; i++) {
 		json *one = json_new_object();
 
-		json_put(one, "depends_on", depends_on_json(services->entries[i].value));
-		json_put(all, services->entries[i].key, one);
+		json_put(one, "depends_on", depends_on_json(g, &g->nodes[i]));
+		json_put(all, g->nodes[i].name, one);
 	}
 	json_put(message, "services", all);
 }

@@ -16,6 +16,7 @@
 #include "compose/hash.h"
 #include "compose/values.h"
 #include "compose/version_label.h"
+#include "engine/supervise/probe.h"
 #include "volumes/volume.h"
 
 #define DEFAULT_PATH    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -190,18 +191,50 @@ static int set_restart(struct job *j)
 	return 0;
 }
 
-static void set_health(struct job *j)
+/* x-comp-probe as a health test; see engine/supervise/probe.h. */
+static int set_probe(struct job *j, const struct node *probe)
+{
+	struct health_spec *h = &j->spec->health;
+	const char *tcp = node_get_str(probe, "tcp"), *http = node_get_str(probe, "http");
+	int64_t status = value_int(probe, "status", 0);
+	struct err e = ERR_INIT;
+	struct probe parsed;
+
+	strv_add(&h->test, tcp ? "TCP" : "HTTP");
+	strv_add(&h->test, tcp ? tcp : http ? http : "");
+	if (status)
+		strv_addf(&h->test, "%lld", (long long)status);
+	if (probe_parse(h->test, &parsed, &e) == 0)
+		return 0;
+	diag_err(j->diag, node_get(probe, tcp ? "tcp" : "http"), EINVAL,
+		 "services.%s.x-comp-probe: %s", j->name, e.msg);
+	if (e.hint[0])
+		diag_hint(j->diag, "%s", e.hint);
+	return -EINVAL;
+}
+
+static int set_health(struct job *j)
 {
 	const struct node *n = node_get(j->service, "healthcheck");
+	const struct node *probe = node_get(j->service, "x-comp-probe");
+	const char *unhealthy = node_get_str(j->service, "x-comp-on-unhealthy");
 	const struct image_health *image = &j->image->health;
 	struct health_spec *h = &j->spec->health;
+	int r;
 
+	h->restart_unhealthy = unhealthy && streq(unhealthy, "restart");
 	if (node_get_bool(n, "disable", false)) {
 		strv_add(&h->test, "NONE");
-		return;
+		return 0;
+	}
+	if (node_is(probe, NODE_MAP)) {
+		r = set_probe(j, probe);
+		if (r < 0)
+			return r;
+	} else {
+		h->test = strings(node_get(n, "test"));
 	}
 	/* Each part that the service leaves open is the image's. */
-	h->test = strings(node_get(n, "test"));
 	if (!h->test || !h->test[0]) {
 		strv_free(h->test);
 		h->test = strv_copy(image->test);
@@ -211,6 +244,7 @@ static void set_health(struct job *j)
 	h->start_period = value_duration(n, "start_period", image->start_period);
 	h->start_interval = value_duration(n, "start_interval", image->start_interval);
 	h->retries = value_int(n, "retries", image->retries);
+	return 0;
 }
 
 static void set_log(struct job *j)
@@ -691,9 +725,9 @@ static int translate_service(struct job *j, const struct image *image)
 	s->layers = strv_copy(image->layers);
 	s->config_hash = xstrdup(service_hash(j->service, hash));
 	if ((r = set_process(j)) < 0 || (r = set_restart(j)) < 0 || (r = set_mounts(j)) < 0 ||
-	    (r = set_files(j)) < 0 || (r = set_connections(j)) < 0 || (r = set_security(j)) < 0)
+	    (r = set_files(j)) < 0 || (r = set_connections(j)) < 0 || (r = set_security(j)) < 0 ||
+	    (r = set_health(j)) < 0)
 		return r;
-	set_health(j);
 	set_log(j);
 	set_resources(j);
 	set_ulimits(j);

@@ -39,6 +39,12 @@ static const char *const health_names[] = {
 	[HEALTH_UNHEALTHY] = "unhealthy",
 };
 
+static const char *const again_names[] = {
+	[AGAIN_NO] = "no",
+	[AGAIN_FOLLOW] = "follow",
+	[AGAIN_UNHEALTHY] = "unhealthy",
+};
+
 const char *container_status_name(enum container_status s)
 {
 	return status_names[s];
@@ -188,6 +194,8 @@ json *record_to_json(const struct record *r)
 	json_put_str(o, "command", r->command);
 	json_put_int(o, "number", r->number);
 	json_put_bool(o, "oneoff", r->oneoff);
+	if (r->pre_start)
+		json_put_int(o, "pre_start", r->pre_start);
 	json_put_u64(o, "created", r->created);
 	json_put_str(o, "status", status_names[r->status]);
 	json_put_str(o, "boot_id", r->boot_id);
@@ -205,6 +213,12 @@ json *record_to_json(const struct record *r)
 	json_put_int(o, "failures", r->failures);
 	json_put_u64(o, "restart_at", r->restart_at);
 	json_put_str(o, "health", health_names[r->health]);
+	if (r->again)
+		json_put_str(o, "again", again_names[r->again]);
+	if (r->follows)
+		json_put_bool(o, "follows", true);
+	if (r->lost)
+		json_put_bool(o, "lost", true);
 	for (size_t i = 0; i < r->n_networks; i++)
 		json_push(networks, network_to_json(&r->networks[i]));
 	json_put(o, "networks", networks);
@@ -232,7 +246,7 @@ int record_from_json(json *j, struct record **out, struct err *e)
 {
 	_cleanup_(record_freep) struct record *r = record_new();
 	int64_t version;
-	int status, health, ret;
+	int status, health, again, ret;
 	const char *id, *name, *project, *boot = json_get_str(j, "boot_id");
 
 	ret = json_need_int(j, "version", &version, e);
@@ -258,6 +272,7 @@ int record_from_json(json *j, struct record **out, struct err *e)
 	r->command = xstrdup_null(json_get_str(j, "command"));
 	r->number = (int)json_get_int(j, "number", 1);
 	r->oneoff = json_get_bool(j, "oneoff", false);
+	r->pre_start = (int)json_get_int(j, "pre_start", 0);
 	r->created = json_get_u64(j, "created", 0);
 	r->status = (enum container_status)status;
 	snprintf(r->boot_id, sizeof(r->boot_id), "%s", boot ? boot : "");
@@ -275,6 +290,10 @@ int record_from_json(json *j, struct record **out, struct err *e)
 	r->failures = (int)json_get_int(j, "failures", 0);
 	r->restart_at = json_get_u64(j, "restart_at", 0);
 	r->health = health < 0 ? HEALTH_NONE : (enum health_status)health;
+	again = find_name(again_names, ARRAY_SIZE(again_names), json_get_str(j, "again"));
+	r->again = again < 0 ? AGAIN_NO : (enum again)again;
+	r->follows = json_get_bool(j, "follows", false);
+	r->lost = json_get_bool(j, "lost", false);
 	read_lists(j, r);
 	*out = TAKE_PTR(r);
 	return 0;
@@ -420,6 +439,13 @@ int exit_record_load(const struct dirs *d, const char *project, const char *id,
 	return 0;
 }
 
+static bool of_another_boot(const struct record *r)
+{
+	char boot[BOOT_ID_MAX];
+
+	return *r->boot_id && proc_boot_id(boot, NULL) == 0 && !streq(boot, r->boot_id);
+}
+
 bool record_reconcile(struct record *r, const struct dirs *d)
 {
 	struct exit_record exit_record;
@@ -430,6 +456,12 @@ bool record_reconcile(struct record *r, const struct dirs *d)
 	case CONTAINER_STOPPING:
 	case CONTAINER_STARTING:
 		break;
+	case CONTAINER_RESTARTING: /* the last run is over, and on record */
+		if (!of_another_boot(r))
+			return false;
+		r->status = CONTAINER_EXITED;
+		r->lost = r->corrected = true;
+		return true;
 	default:
 		return false;
 	}
@@ -440,6 +472,7 @@ bool record_reconcile(struct record *r, const struct dirs *d)
 	if (r->pid && record_process_alive(r, r->monitor_pid, r->monitor_ticks))
 		return false;
 	r->corrected = true;
+	r->lost = of_another_boot(r) && (r->status != CONTAINER_STOPPING || r->again);
 	if (r->status == CONTAINER_STARTING && !r->pid) {
 		r->status = r->finished_at ? CONTAINER_EXITED : CONTAINER_CREATED;
 		return true;

@@ -31,6 +31,9 @@ enum container_status {
 	CONTAINER_STATUS_MAX,
 };
 
+/* Why a container that is being stopped will be started again right after. */
+enum again { AGAIN_NO, AGAIN_FOLLOW, AGAIN_UNHEALTHY };
+
 enum health_status { HEALTH_NONE, HEALTH_STARTING, HEALTH_HEALTHY, HEALTH_UNHEALTHY };
 
 struct attached_network {
@@ -54,6 +57,7 @@ struct record {
 	char *command; /* argv joined by spaces, for `ps` */
 	int number;
 	bool oneoff;
+	int pre_start;    /* as in the spec */
 	uint64_t created; /* CLOCK_REALTIME ns, as all times here */
 
 	enum container_status status;
@@ -69,6 +73,9 @@ struct record {
 	int failures;           /* short runs in a row: selects the back-off */
 	uint64_t restart_at;    /* CONTAINER_RESTARTING: when */
 	enum health_status health;
+	enum again again;
+	bool follows; /* to be restarted once what it depends on with restart: true is back */
+	bool lost;    /* it was running, or to be restarted, when the machine went down */
 	bool corrected; /* not stored: record_reconcile() changed the status */
 
 	struct attached_network *networks;
@@ -116,7 +123,8 @@ bool record_process_alive(const struct record *r, pid_t pid, uint64_t ticks);
  * running while its process is gone becomes exited, with the code from
  * exit.json where the monitor left one (137 otherwise).  Changes @r only, not
  * the file.  Returns true, and sets r->corrected, when something was: a living
- * supervisor, or the next one, may yet start it again as its policy says. */
+ * supervisor, or the next one, may yet start it again as its policy says.  What ran
+ * in another boot is r->lost: starting it again is up to whoever asks. */
 bool record_reconcile(struct record *r, const struct dirs *d);
 
 /* The monitor's exit.json: code 0..255, CLOCK_REALTIME ns.  -ENOENT: none. */

@@ -46,11 +46,30 @@ static bool has_container(const char *id, void *data)
 	return false;
 }
 
+/* The machine was booted since its last run: nothing of it is left, and starting it
+ * again is for whoever asks (`boot`, `up`). */
+static bool is_of_another_boot(struct container *c)
+{
+	char boot[BOOT_ID_MAX];
+
+	if (!*c->rec->boot_id || proc_boot_id(boot, NULL) < 0 || streq(boot, c->rec->boot_id))
+		return false;
+	if (record_reconcile(c->rec, c->sv->dirs)) {
+		c->rec->again = AGAIN_NO;
+		c->rec->follows = false;
+		record_clear_ports(c->rec);
+		container_save(c, false);
+	}
+	return !container_is_active(c);
+}
+
 static void adopt(struct supervisor *sv, struct container *c)
 {
 	struct err e = ERR_INIT;
 	uint64_t now = now_real_ns();
 
+	if (is_of_another_boot(c))
+		record_clear_ports(c->rec);
 	switch (c->rec->status) {
 	case CONTAINER_STARTING:
 	case CONTAINER_RUNNING:
@@ -100,6 +119,7 @@ int adopt_project(struct supervisor *sv, struct err *e)
 		list.items[i] = NULL; /* the container's now */
 	}
 	record_list_done(&list);
+	follow_load_model(sv);
 	sweep_directories(sv);
 	r = netns_sweep(pins, has_container, sv, e);
 	if (r < 0)
@@ -110,6 +130,7 @@ int adopt_project(struct supervisor *sv, struct err *e)
 		MAP_FOREACH (entry, &sv->containers)
 			if (joins_another(entry->value) == (pass == 1))
 				adopt(sv, entry->value);
+	follow_poke(sv);
 	networks_take_over_nethelper(sv);
 	if (sv->nethelper)
 		nethelper_drop_unclaimed(sv->nethelper);

@@ -691,7 +691,7 @@ static void save_model(struct apply *a)
 	if (!project)
 		return;
 	o = json_new_object();
-	json_put_int(o, "version", 1);
+	json_put_int(o, "version", MODEL_VERSION);
 	json_put(o, "project", json_ref(project));
 	if (services)
 		json_put(o, "services", json_ref(services));

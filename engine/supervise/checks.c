@@ -1,7 +1,8 @@
 /* engine/supervise/checks.c: running health probes.
  *
- * health.c says when; this starts the probe in the container, collects what it
- * prints, and kills it with its process group when its time is up.
+ * health.c says when; this starts the probe in the container (or probe.c's, in
+ * its network namespace), collects what it prints, and kills it with its process
+ * group when its time is up.
  */
 #include "engine/supervise/internal.h"
 
@@ -10,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "engine/container/exec.h"
+#include "engine/supervise/probe.h"
 
 struct health_probe {
 	struct container *c;
@@ -56,6 +58,13 @@ static void note_status(struct container *c)
 		return;
 	c->rec->health = c->health.status;
 	container_save(c, false);
+	/* Being stopped by the time it is told of, so that nobody who waits for it to
+	 * get healthy takes this for its last word. */
+	if (c->rec->health == HEALTH_UNHEALTHY && c->spec->health.restart_unhealthy &&
+	    c->rec->status == CONTAINER_RUNNING) {
+		supervisor_log(c->sv, "%s: unhealthy, restarting it", c->rec->name);
+		container_restart(c, AGAIN_UNHEALTHY);
+	}
 	container_changed(c, "health_status");
 }
 
@@ -88,11 +97,33 @@ static char **probe_argv(const struct container *c)
 	return strv_copy(test + 1);
 }
 
-static int run_probe(struct container *c, struct health_probe *p, struct err *e)
+static int exec_probe(struct container *c, struct health_probe *p, int out, struct err *e)
 {
 	_cleanup_(strv_freep) char **argv = probe_argv(c);
-	_cleanup_(fd_closep) int out_wr = -EBADF, null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	_cleanup_(fd_closep) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	struct exec_opts o = EXEC_OPTS_INIT;
+	int r;
+
+	o.target = (struct procref){ .pid = c->m.pid, .start_ticks = c->m.start_ticks };
+	o.spec = c->spec;
+	o.argv = argv;
+	o.stdio[0] = null;
+	o.stdio[1] = o.stdio[2] = out;
+	o.cgroup = c->cgroup;
+	r = seccomp_for_spec(c->sv->seccomp, c->spec, &o.seccomp, e);
+	return r < 0 ? r : container_exec(&o, &p->pid, &p->pidfd, e);
+}
+
+static int ask_probe(struct container *c, struct health_probe *p, int out, struct err *e)
+{
+	if (c->netns_fd < 0 && c->spec->net.mode != NAMESPACE_HOST)
+		return err_set(e, ENOENT, "its network namespace is not open");
+	return probe_start(c->spec->health.test, c->netns_fd, out, &p->pid, &p->pidfd, e);
+}
+
+static int run_probe(struct container *c, struct health_probe *p, struct err *e)
+{
+	_cleanup_(fd_closep) int out_wr = -EBADF;
 	int pipe_fds[2], r = fd_pipe(pipe_fds, e);
 
 	if (r < 0)
@@ -100,15 +131,8 @@ static int run_probe(struct container *c, struct health_probe *p, struct err *e)
 	p->out_fd = pipe_fds[0];
 	out_wr = pipe_fds[1];
 	(void)fd_set_nonblock(p->out_fd, true); /* a fresh pipe: cannot fail */
-	o.target = (struct procref){ .pid = c->m.pid, .start_ticks = c->m.start_ticks };
-	o.spec = c->spec;
-	o.argv = argv;
-	o.stdio[0] = null;
-	o.stdio[1] = o.stdio[2] = out_wr;
-	o.cgroup = c->cgroup;
-	r = seccomp_for_spec(c->sv->seccomp, c->spec, &o.seccomp, e);
-	if (r == 0)
-		r = container_exec(&o, &p->pid, &p->pidfd, e);
+	r = probe_is_ours(c->spec->health.test) ? ask_probe(c, p, out_wr, e)
+						: exec_probe(c, p, out_wr, e);
 	if (r == 0)
 		r = loop_add_fd(c->sv->loop, p->pidfd, EPOLLIN, on_probe_exit, p, &p->exit_source,
 				e);

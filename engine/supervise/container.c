@@ -67,6 +67,7 @@ void container_save(struct container *c, bool durable)
 void container_changed(struct container *c, const char *event)
 {
 	supervisor_event(c->sv, c, event);
+	follow_poke(c->sv);
 	apply_poke(c->sv, c);
 }
 
@@ -136,6 +137,7 @@ static struct record *record_of(const struct supervisor *sv, const struct contai
 	rec->command = strv_join(spec->argv, " ");
 	rec->number = spec->number;
 	rec->oneoff = spec->oneoff;
+	rec->pre_start = spec->pre_start;
 	rec->created = now_real_ns();
 	rec->status = CONTAINER_CREATED;
 	return rec;
@@ -320,8 +322,24 @@ static struct restart_decision decide(const struct container *c, uint64_t run_ns
 		.user_stopped = c->rec->user_stopped || c->rec->status == CONTAINER_STOPPING,
 	};
 
-	struct restart_decision d = restart_decide(&c->spec->restart, &h);
+	struct restart_spec policy = c->spec->restart;
+	struct restart_decision d;
 
+	switch (c->rec->again) {
+	case AGAIN_FOLLOW: /* no fault of its own: nothing is counted */
+		return (struct restart_decision){ .restart = true,
+						  .attempts = c->rec->restart_count,
+						  .failures = c->rec->failures };
+	case AGAIN_UNHEALTHY:
+		policy.mode = RESTART_ALWAYS;
+		h.user_stopped = c->rec->user_stopped;
+		if (!c->health.ready_once)
+			h.run_ns = 0; /* it never worked, however long it took to tell */
+		break;
+	case AGAIN_NO:
+		break;
+	}
+	d = restart_decide(&policy, &h);
 	/* Who could not be started is told so; trying again would change nothing.
 	 * Only a container that ran before is worth further attempts. */
 	if (c->start_error.code && !c->by_policy)
@@ -349,15 +367,18 @@ static void run_ended(struct container *c, int code, uint64_t finished_at)
 	next = decide(c, finished_at > rec->started_at ? finished_at - rec->started_at : 0);
 	rec->restart_count = next.attempts;
 	rec->failures = next.failures;
+	rec->again = AGAIN_NO;
 	if (next.restart && !c->sv->leaving) {
 		rec->status = CONTAINER_RESTARTING;
 		rec->restart_at = now_real_ns() + next.delay_ns;
 		container_save(c, false);
+		follow_mark(c);
 		set_timer(c, next.delay_ns, on_restart_timer);
 		container_changed(c, "die");
 		return;
 	}
 	rec->status = CONTAINER_EXITED;
+	rec->follows = false;
 	connect_release(c);
 	(void)drop_cgroup(c, NULL); /* busy still: at removal, or used again at the next start */
 	container_save(c, false);
@@ -548,6 +569,7 @@ void container_start(struct container *c)
 	c->start_error = ERR_INIT;
 	str_set(&c->rec->error, NULL);
 	c->rec->oom_killed = false;
+	c->rec->lost = false;
 	c->kill_sent = false;
 	if (!c->by_policy) {
 		c->rec->user_stopped = false;
@@ -598,10 +620,12 @@ static void adopt_alive(struct container *c, const struct monitor_record *m)
 	if (container_watch_run(c, &e) < 0)
 		supervisor_log(c->sv, "%s: %s", c->rec->name, e.msg);
 	container_save(c, false);
-	if (c->rec->status == CONTAINER_STOPPING)
-		container_stop(c, ACTION_DEFAULT_TIMEOUT, c->rec->user_stopped);
-	else
+	if (c->rec->status != CONTAINER_STOPPING)
 		checks_start(c);
+	else if (c->rec->again)
+		container_restart(c, c->rec->again);
+	else
+		container_stop(c, ACTION_DEFAULT_TIMEOUT, c->rec->user_stopped);
 }
 
 /* A monitor that nobody has reaped yet is still a process. */
@@ -633,17 +657,6 @@ void container_readopt(struct container *c)
 {
 	struct monitor_record m;
 	struct monitor_exit end;
-	char boot[BOOT_ID_MAX];
-
-	if (proc_boot_id(boot, NULL) == 0 && !streq(boot, c->rec->boot_id) && *c->rec->boot_id) {
-		/* The machine was booted meanwhile: nothing of it runs, and starting
-		 * it again is for whoever asks. */
-		record_reconcile(c->rec, c->sv->dirs);
-		c->rec->status = CONTAINER_EXITED;
-		record_clear_ports(c->rec);
-		container_save(c, false);
-		return;
-	}
 
 	if (monitor_record_load(c->dir_fd, &m, NULL) == 0 &&
 	    monitor_adopt(&m, &c->m.monitor_pidfd, &c->m.pidfd, NULL) == 0 &&
@@ -733,6 +746,8 @@ void container_stop(struct container *c, int64_t grace_ns, bool by_user)
 	if (!container_is_active(c))
 		return;
 	c->rec->user_stopped |= by_user;
+	c->rec->again = AGAIN_NO; /* whoever wants it to run again says so after this */
+	c->rec->follows = false;
 	if (c->rec->status == CONTAINER_RESTARTING) {
 		source_clear(&c->timer);
 		c->rec->status = CONTAINER_EXITED;
@@ -754,12 +769,24 @@ void container_stop(struct container *c, int64_t grace_ns, bool by_user)
 	set_timer(c, MIN(grace, (uint64_t)STOP_FIRST_LOOK), on_stop_timer);
 }
 
+void container_restart(struct container *c, enum again why)
+{
+	if (c->rec->status == CONTAINER_RESTARTING) {
+		container_start(c);
+		return;
+	}
+	container_stop(c, ACTION_DEFAULT_TIMEOUT, false);
+	c->rec->again = why;
+	container_save(c, false);
+}
+
 int container_signal(struct container *c, int sig, bool by_user, struct err *e)
 {
 	if (!container_is_active(c) || c->rec->status == CONTAINER_RESTARTING)
 		return err_set(e, ESRCH, "container %s is not running", c->rec->name);
 	if (by_user && (sig == SIGKILL || sig == stop_signal(c))) {
 		c->rec->user_stopped = true;
+		c->rec->again = AGAIN_NO;
 		container_save(c, false);
 	}
 	if (sig == SIGKILL && c->rec->status == CONTAINER_PAUSED && c->cgroup)

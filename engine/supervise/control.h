@@ -8,7 +8,7 @@
  * Requests ("v": CONTROL_VERSION, "op": …) and what comes back:
  *
  *  apply   {command, project:{name, working_dir, config_files, environment_files},
- *           services:{NAME:{depends_on:{NAME:{condition,restart,required}}}},
+ *           services:{NAME:{depends_on:{NAME:{condition,restart,required,via}}}},
  *           actions:[…]}                                    see action.h
  *          → waiting {holder}        another apply of this project runs first
  *          → progress {id, status, text, details}           any number; see below

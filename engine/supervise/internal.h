@@ -8,6 +8,7 @@
  *	adopt.c		what a new supervisor finds
  *	session.c	exec
  *	checks.c	health probes
+ *	follow.c	dependants follow a dependency that crashed
  *
  * Everything runs on one loop in one thread; a callback changes state, saves the
  * record, and then tells whoever waits (events, applies).
@@ -67,7 +68,8 @@ struct supervisor {
 	size_t n_subscribers;
 	struct source *idle; /* timer: see supervisor_check_idle() */
 	bool leaving;
-	json *model; /* services and their depends_on, from the last apply */
+	json *model; /* project.json: services and their depends_on, from the last apply */
+	struct source *follow_timer; /* follow.c: look who is to be restarted */
 };
 
 struct container {
@@ -112,6 +114,8 @@ int container_watch_run(struct container *c, struct err *e);
 void container_start(struct container *c);
 /* Start stopping; @grace_ns < 0: the spec's.  Stopped already: nothing to do. */
 void container_stop(struct container *c, int64_t grace_ns, bool by_user);
+/* Stop an active container and, once it has, start it again. */
+void container_restart(struct container *c, enum again why);
 int container_signal(struct container *c, int sig, bool by_user, struct err *e);
 int container_pause(struct container *c, bool pause, struct err *e);
 /* Stopped containers only.  Frees @c on success. */
@@ -189,6 +193,15 @@ void session_conn_closed(struct supervisor *sv, struct control_conn *conn);
 /* ---- checks.c --------------------------------------------------------------- */
 void checks_start(struct container *c); /* container runs */
 void checks_stop(struct container *c);  /* container stops, or is gone */
+
+/* ---- follow.c --------------------------------------------------------------- */
+/* The run of @c ended and another one will follow: mark who is to follow it. */
+void follow_mark(struct container *c);
+/* Something changed: look, soon, whether marked ones can be restarted. */
+void follow_poke(struct supervisor *sv);
+/* sv->model from project.json, if there is one. */
+#define MODEL_VERSION 1
+void follow_load_model(struct supervisor *sv);
 
 /* ---- supervisor.c ----------------------------------------------------------- */
 void supervisor_event(struct supervisor *sv, const struct container *c, const char *action);

@@ -421,6 +421,7 @@ static void supervisor_done(struct supervisor *sv)
 	source_free(sv->firewall_due);
 	fd_close(sv->firewall_watch);
 	source_free(sv->idle);
+	source_free(sv->follow_timer);
 	netlink_free(sv->nl);
 	cgroup_host_free(sv->cgroups);
 	seccomp_cache_free(sv->seccomp);

@@ -135,13 +135,26 @@ static int read_needs(json *o, struct action_list *l, size_t i, struct err *e)
 	json *needs = json_get(o, "needs");
 
 	for (size_t k = 0; k < json_len(needs); k++) {
-		int64_t need = json_int(json_at(needs, k));
+		json *position = json_at(needs, k);
+		int64_t need = json_kind(position) == JSON_INT ? json_int(position) : -1;
 
 		if (need < 0 || (uint64_t)need >= i)
-			return err_set(e, EBADMSG, "action %zu needs action %lld", i,
-				       (long long)need);
+			return err_set(e, EBADMSG, "action %zu needs action %.20s", i,
+				       json_text(position));
 		action_need(l, i, (size_t)need);
 	}
+	return 0;
+}
+
+static int read_spec(json *spec, struct action *a, struct err *e)
+{
+	int r = spec ? spec_from_json(spec, &a->spec, e) : 0;
+
+	if (r < 0 || a->kind != ACTION_CREATE)
+		return r;
+	if (!a->spec || !a->spec->id || !a->spec->name || !a->spec->project)
+		return err_set(e, EBADMSG, "create %s: no spec, or one without id, name or project",
+			       a->object);
 	return 0;
 }
 
@@ -150,12 +163,12 @@ static int action_from_json(json *o, struct action_list *l, struct err *e)
 	int kind = find(kind_names, ACTION_KIND_MAX, json_get_str(o, "kind"));
 	int condition = find(condition_names, WAIT_CONDITION_MAX, json_get_str(o, "condition"));
 	const char *object = json_get_str(o, "object");
-	json *spec = json_get(o, "spec"), *config = json_get(o, "config");
+	json *config = json_get(o, "config");
 	struct action *a;
 	size_t i;
 	int r;
 
-	if (kind < 0 || !object)
+	if (kind < 0 || !object || (condition < 0 && json_has(o, "condition")))
 		return err_set(e, EBADMSG, "not an action: %.200s", json_text(o));
 	i = action_add(l, (enum action_kind)kind, object);
 	r = read_needs(o, l, i, e);
@@ -173,9 +186,7 @@ static int action_from_json(json *o, struct action_list *l, struct err *e)
 	a->signal = (int)json_get_int(o, "signal", 0);
 	a->with_volumes = json_get_bool(o, "with_volumes", false);
 	a->by_user = json_get_bool(o, "by_user", false);
-	if (a->kind == ACTION_CREATE && !spec)
-		return err_set(e, EBADMSG, "create %s: no spec", object);
-	return spec ? spec_from_json(spec, &a->spec, e) : 0;
+	return read_spec(json_get(o, "spec"), a, e);
 }
 
 int action_list_from_json(json *j, struct action_list *out, struct err *e)

@@ -89,6 +89,7 @@ struct frames {
 	struct buf in;
 	int fds[FD_PASS_MAX];
 	size_t n_fds;
+	size_t fds_at; /* where in @in the frame starts that brought them */
 };
 
 static void frames_done(struct frames *f)
@@ -97,6 +98,23 @@ static void frames_done(struct frames *f)
 		fd_close(f->fds[i]);
 	f->n_fds = 0;
 	buf_done(&f->in);
+}
+
+/* Where the last frame starts that is here, be it whole or not.  Descriptors that
+ * came with a read belong to it: recvmsg(2) ends its read behind the bytes they
+ * rode on. unix(7) */
+static size_t last_frame(const struct frames *f)
+{
+	size_t at = 0;
+
+	while (f->in.len - at > HEADER_LEN) {
+		size_t n = (size_t)HEADER_LEN + get_length(f->in.data + at);
+
+		if (f->in.len - at <= n)
+			break;
+		at += n;
+	}
+	return at;
 }
 
 /* One read(2)'s worth.  Bytes read, 0 at the end of the stream, or -errno. */
@@ -110,14 +128,20 @@ static ssize_t frames_fill(struct frames *f, int sock)
 		    &room);
 	if (n < 0)
 		return n;
-	f->n_fds += room;
 	f->in.len += (size_t)n;
 	f->in.data[f->in.len] = '\0';
-	return n;
+	if (room == 0)
+		return n;
+	if (f->n_fds == 0)
+		f->fds_at = last_frame(f);
+	f->n_fds += room;
+	return f->fds_at == last_frame(f) ? n : -EPROTO;
 }
 
-/* 1 and a message when a frame is whole, 0 when not yet, -errno when it never will be. */
-static int frames_next(struct frames *f, json **message, struct err *e)
+/* 1, a message and the descriptors that came with it when a frame is whole, 0 when
+ * not yet, -errno when it never will be. */
+static int frames_next(struct frames *f, json **message, int fds[FD_PASS_MAX], size_t *n_fds,
+		       struct err *e)
 {
 	uint32_t n;
 	int r;
@@ -132,7 +156,15 @@ static int frames_next(struct frames *f, json **message, struct err *e)
 	r = json_parse(f->in.data + HEADER_LEN, n, message, e);
 	if (r < 0)
 		return err_wrap(e, r, "control message");
+	*n_fds = 0;
+	if (f->n_fds && f->fds_at == 0) {
+		memcpy(fds, f->fds, sizeof(f->fds));
+		*n_fds = f->n_fds;
+		f->n_fds = 0;
+	}
 	buf_consume(&f->in, HEADER_LEN + n);
+	if (f->n_fds)
+		f->fds_at -= HEADER_LEN + n;
 	return 1;
 }
 
@@ -195,11 +227,12 @@ int control_send(struct control_client *c, json *message, const int *fds, size_t
 int control_receive(struct control_client *c, json **message, int *fds, size_t *n_fds,
 		    struct err *e)
 {
-	size_t room = n_fds ? *n_fds : 0, given = 0;
+	size_t room = n_fds ? *n_fds : 0, given = 0, n_came;
+	int came[FD_PASS_MAX];
 
 	for (;;) {
 		struct pollfd p = { .fd = c->sock, .events = POLLIN };
-		int r = frames_next(&c->frames, message, e);
+		int r = frames_next(&c->frames, message, came, &n_came, e);
 		ssize_t n;
 
 		if (r < 0)
@@ -214,15 +247,12 @@ int control_receive(struct control_client *c, json **message, int *fds, size_t *
 		if (n == 0)
 			return err_set(e, EPIPE, "the supervisor went away before it had finished");
 	}
-	/* The last frame that came is the one these descriptors rode on, since
-	 * the server sends at most one such frame per request. */
-	for (size_t i = 0; i < c->frames.n_fds; i++) {
+	for (size_t i = 0; i < n_came; i++) {
 		if (given < room)
-			fds[given++] = c->frames.fds[i];
+			fds[given++] = came[i];
 		else
-			fd_close(c->frames.fds[i]);
+			fd_close(came[i]);
 	}
-	c->frames.n_fds = 0;
 	if (n_fds)
 		*n_fds = given;
 	return 0;
@@ -269,17 +299,24 @@ static void out_frame_free(struct out_frame *f)
 	free(f);
 }
 
-static void conn_free(struct control_conn *c)
+static void drop_output(struct control_conn *c)
 {
-	source_free(c->source);
-	fd_close(c->sock);
-	frames_done(&c->frames);
 	while (c->out) {
 		struct out_frame *next = c->out->next;
 
 		out_frame_free(c->out);
 		c->out = next;
 	}
+	c->out_end = &c->out;
+	c->queued = 0;
+}
+
+static void conn_free(struct control_conn *c)
+{
+	source_free(c->source);
+	fd_close(c->sock);
+	frames_done(&c->frames);
+	drop_output(c);
 	if (c->prev)
 		c->prev->next = c->next;
 	else
@@ -302,6 +339,15 @@ static void conn_close(struct control_conn *c)
 	if (c->server->handler.closed)
 		c->server->handler.closed(c, c->server->handler.data);
 	conn_free(c);
+}
+
+/* For a peer that does not read.  Whoever is replying may go on using @c, so it is
+ * closed by the loop, which the shutdown wakes. */
+static void conn_doom(struct control_conn *c)
+{
+	c->closed = true;
+	drop_output(c);
+	(void)shutdown(c->sock, SHUT_RDWR); /* fails only when the peer is gone: the same event */
 }
 
 static void conn_flush(struct control_conn *c)
@@ -346,8 +392,13 @@ static void conn_flush(struct control_conn *c)
 
 void control_reply(struct control_conn *c, json *message, const int *fds, size_t n_fds)
 {
-	struct out_frame *f = new0(struct out_frame);
+	struct out_frame *f;
 
+	if (c->closed) {
+		json_unref(message);
+		return;
+	}
+	f = new0(struct out_frame);
 	make_frame(&f->data, message);
 	json_unref(message);
 	for (size_t i = 0; i < n_fds && i < FD_PASS_MAX; i++)
@@ -356,7 +407,7 @@ void control_reply(struct control_conn *c, json *message, const int *fds, size_t
 	*c->out_end = f;
 	c->out_end = &f->next;
 	if (c->queued > CONTROL_OUTPUT_MAX) {
-		conn_close(c);
+		conn_doom(c);
 		return;
 	}
 	/* Not flushed here: the caller may still be using the connection, and
@@ -391,15 +442,13 @@ static void conn_dispatch(struct control_conn *c)
 	c->in_callback = true;
 	while (!c->closed) {
 		_cleanup_(json_unrefp) json *message = NULL;
-		int fds[FD_PASS_MAX], r = frames_next(&c->frames, &message, NULL);
-		size_t n_fds = c->frames.n_fds;
+		size_t n_fds;
+		int fds[FD_PASS_MAX], r = frames_next(&c->frames, &message, fds, &n_fds, NULL);
 
 		if (r < 0)
 			c->closed = true;
 		if (r <= 0)
 			break;
-		memcpy(fds, c->frames.fds, sizeof(fds));
-		c->frames.n_fds = 0;
 		c->server->handler.message(c, message, fds, n_fds, c->server->handler.data);
 	}
 	c->in_callback = false;
@@ -411,6 +460,10 @@ static void on_conn(struct source *s, int fd, uint32_t events, void *data)
 {
 	struct control_conn *c = data;
 
+	if (c->closed) {
+		conn_close(c);
+		return;
+	}
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
 		ssize_t n = frames_fill(&c->frames, fd);
 

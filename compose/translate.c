@@ -466,14 +466,33 @@ static int by_priority(const void *a, const void *b)
 	return strcmp(x->network, y->network);
 }
 
-static void set_networks(struct job *j)
+/* Docker's `bridge` is one network for the whole machine; here each project has its own. */
+static bool uses_bridge(const struct node *service)
+{
+	const char *mode = node_get_str(service, "network_mode");
+
+	return mode && (streq(mode, "bridge") || streq(mode, "default"));
+}
+
+static int set_networks(struct job *j)
 {
 	const struct node *networks = node_get(j->service, "networks");
+	const char *mode = node_get_str(j->service, "network_mode");
 	struct container_spec *s = j->spec;
 
-	set_namespace(&s->net, node_get_str(j->service, "network_mode"));
+	set_namespace(&s->net, mode);
+	if (uses_bridge(j->service)) {
+		s->networks = xcalloc(1, sizeof(*s->networks));
+		s->networks[s->n_networks++].network = xstrdup(full_name(j->p, "networks",
+									 "default"));
+	} else if (!is_empty(mode) && s->net.mode == NAMESPACE_PRIVATE) {
+		return diag_err(j->diag, node_get(j->service, "network_mode"), ENOTSUP,
+				"services.%s.network_mode: \"%s\" is not supported; use one of "
+				"'bridge', 'host', 'none', 'service:NAME' or 'container:NAME'",
+				j->name, mode);
+	}
 	if (s->net.mode != NAMESPACE_PRIVATE || !node_is(networks, NODE_MAP))
-		return;
+		return 0;
 	s->networks = xcalloc(networks->n, sizeof(*s->networks));
 	for (size_t i = 0; i < networks->n; i++) {
 		const struct node *o = networks->entries[i].value;
@@ -493,6 +512,7 @@ static void set_networks(struct job *j)
 	qsort(s->networks, s->n_networks, sizeof(*s->networks), by_priority);
 	if (s->n_networks && !s->networks[0].mac)
 		s->networks[0].mac = string_of(j, "mac_address");
+	return 0;
 }
 
 static bool parse_port(const char *text, uint16_t *port)
@@ -512,17 +532,18 @@ static int add_port(struct job *j, const struct node *n)
 	_cleanup_(free_p) char *first = xstrdup(published && published->text ? published->text
 									     : "0");
 	char *last = strchr(first, '-');
+	int64_t target = value_int(n, "target", 0);
 	struct port_spec port = { 0 };
 
 	if (last)
 		*last++ = '\0';
-	port.container_port = (uint16_t)value_int(n, "target", 0);
+	port.container_port = (uint16_t)target;
 	if (!parse_port(*first ? first : "0", &port.host_first) ||
 	    !parse_port(last     ? last
 			: *first ? first
 				 : "0",
 			&port.host_last) ||
-	    !port.container_port)
+	    port.host_last < port.host_first || target < 1 || target > UINT16_MAX)
 		return diag_err(j->diag, n, EINVAL, "services.%s.ports: invalid port", j->name);
 	if (protocol && !streq(protocol, "tcp") && !streq(protocol, "udp"))
 		return diag_err(j->diag, n, ENOTSUP,
@@ -540,14 +561,12 @@ static int set_connections(struct job *j)
 	const struct node *ports = node_get(j->service, "ports");
 	_cleanup_(strv_freep) char **external = strings_of(j, "external_links");
 	struct container_spec *s = j->spec;
+	int r = set_networks(j);
 
-	set_networks(j);
-	for (size_t i = 0; node_is(ports, NODE_SEQ) && i < ports->n; i++) {
-		int r = add_port(j, ports->items[i]);
-
-		if (r < 0)
-			return r;
-	}
+	for (size_t i = 0; r == 0 && node_is(ports, NODE_SEQ) && i < ports->n; i++)
+		r = add_port(j, ports->items[i]);
+	if (r < 0)
+		return r;
 	s->expose = strings_of(j, "expose");
 	s->extra_hosts = strings_of(j, "extra_hosts");
 	s->dns = strings_of(j, "dns");
@@ -687,6 +706,16 @@ static void set_labels(struct job *j)
 	const struct project *p = j->p;
 	_cleanup_(free_p) char *files = strv_join(p->config_files, ",");
 	_cleanup_(strv_freep) char **own = pairs(node_get(j->service, "labels"));
+	const char *const ours[][2] = {
+		{ "com.docker.compose.project", p->name },
+		{ "com.docker.compose.service", j->name },
+		{ "com.docker.compose.config-hash", s->config_hash },
+		{ "com.docker.compose.image", s->image_id },
+		{ "com.docker.compose.project.working_dir", p->working_dir },
+		{ "com.docker.compose.project.config_files", files },
+		{ "com.docker.compose.version", COMPOSE_VERSION_LABEL },
+		{ "com.docker.compose.oneoff", "False" },
+	};
 
 	s->labels = strv_copy(j->image->labels);
 	for (size_t i = strv_len(s->labels); i-- > 0;)
@@ -697,14 +726,8 @@ static void set_labels(struct job *j)
 
 		strv_env_set(&s->labels, key, *l + strlen(key) + 1);
 	}
-	strv_addf(&s->labels, "com.docker.compose.project=%s", p->name);
-	strv_addf(&s->labels, "com.docker.compose.service=%s", j->name);
-	strv_addf(&s->labels, "com.docker.compose.config-hash=%s", s->config_hash);
-	strv_addf(&s->labels, "com.docker.compose.image=%s", s->image_id);
-	strv_addf(&s->labels, "com.docker.compose.project.working_dir=%s", p->working_dir);
-	strv_addf(&s->labels, "com.docker.compose.project.config_files=%s", files);
-	strv_add(&s->labels, "com.docker.compose.version=" COMPOSE_VERSION_LABEL);
-	strv_add(&s->labels, "com.docker.compose.oneoff=False");
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
+		strv_env_set(&s->labels, ours[i][0], ours[i][1]);
 	s->annotations = pairs(node_get(j->service, "annotations"));
 }
 
@@ -893,7 +916,9 @@ static int add_resources(struct translation *t, const struct project *p, const c
 	const struct node *networks = node_get(s, "networks"), *volumes = node_get(s, "volumes");
 	int r = 0;
 
-	if (!node_get(s, "network_mode"))
+	if (uses_bridge(s))
+		r = add_network(t, p, "default", diag);
+	else if (!node_get(s, "network_mode"))
 		for (size_t i = 0; r == 0 && node_is(networks, NODE_MAP) && i < networks->n; i++)
 			r = add_network(t, p, networks->entries[i].key, diag);
 	for (size_t i = 0; r == 0 && node_is(volumes, NODE_SEQ) && i < volumes->n; i++) {

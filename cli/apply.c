@@ -110,6 +110,8 @@ static json *request(struct context *ctx, const char *command, const struct plan
 	if (ctx->project && sets_model(command))
 		put_model(o, ctx->project);
 	json_put(o, "actions", action_list_to_json(&plan->actions));
+	if (ctx->generation >= 0)
+		json_put_int(o, "generation", ctx->generation);
 	return o;
 }
 

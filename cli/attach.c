@@ -313,6 +313,7 @@ static int attach_open(struct attach *a, struct err *e)
 
 	a->view = log_view_new(&vo);
 	a->progress = progress_new(a->ctx->err, &po);
+	a->ctx->generation = -1; /* plans are made from what is watched, not from ctx_records() */
 	return watch_new(&a->ctx->dirs, a->ctx->project_name, &h, &a->watch, e);
 }
 

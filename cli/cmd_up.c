@@ -8,6 +8,7 @@
 #include "base/strv.h"
 #include "cli/attach.h"
 #include "cli/command.h"
+#include "cli/lifecycle.h"
 #include "cli/resources.h"
 #include "compose/later.h"
 #include "compose/plan.h"
@@ -191,6 +192,24 @@ static int prepare(struct context *ctx, char *const *services, const struct plan
 	return r < 0 ? r : make_plan(ctx, services, po, &records, plan, e);
 }
 
+/* Again, when another command came first and the plan no longer fits. */
+static int prepare_and_apply(struct context *ctx, const char *command, char *const *services,
+			     const struct plan_options *po, struct err *e)
+{
+	int r;
+
+	do {
+		_cleanup_(plan_done) struct plan plan = { 0 };
+
+		if (e)
+			*e = ERR_INIT;
+		r = prepare(ctx, services, po, &plan, e);
+		if (r == 0)
+			r = ctx_apply(ctx, command, &plan, e);
+	} while (r == -ESTALE);
+	return r;
+}
+
 static struct plan_options plan_options_of(const struct make_options *m, char *const *services)
 {
 	struct plan_options po = PLAN_OPTIONS_INIT;
@@ -257,31 +276,21 @@ static int attach(struct context *ctx, const struct up_options *o, char *const *
 static void stop_after_cancel(struct context *ctx, const struct up_options *o,
 			      char *const *services)
 {
-	_cleanup_(record_list_done) struct record_list records = { 0 };
-	_cleanup_(plan_done) struct plan plan = { 0 };
-	_cleanup_(diag_done) struct diag diag = DIAG_INIT;
 	struct plan_options po = PLAN_OPTIONS_INIT;
 	struct message_style style = ctx_message_style(ctx);
 	struct err e = ERR_INIT;
-	int r;
 
 	fprintf(ctx->err, "Gracefully Stopping... press Ctrl+C again to force\n");
 	po.services = services;
 	if (o->timeout >= 0)
 		po.timeout_ns = o->timeout * (int64_t)NSEC_PER_SEC;
-	r = ctx_records(ctx, &records, &e);
-	if (r == 0)
-		r = plan_stop(ctx->project, &records, &po, &plan, &diag);
-	if (r == 0)
-		r = ctx_apply(ctx, "stop", &plan, &e);
-	if (r < 0)
+	if (plan_and_apply(ctx, "stop", plan_stop, &po, NULL, &e) < 0)
 		message_error(ctx->err, &style, &e);
 }
 
 static int run_up(struct context *ctx, struct invocation *in, struct err *e)
 {
 	struct up_options *o = in->options;
-	_cleanup_(plan_done) struct plan plan = { 0 };
 	uint64_t since = now_real_ns();
 	struct plan_options po;
 	int r = check_up(o, e);
@@ -296,14 +305,16 @@ static int run_up(struct context *ctx, struct invocation *in, struct err *e)
 	po.wait = o->wait;
 	po.wait_timeout = o->wait_timeout * (int64_t)NSEC_PER_SEC;
 	po.timeout_ns = o->timeout < 0 ? PLAN_NO_TIMEOUT : o->timeout * (int64_t)NSEC_PER_SEC;
-	r = prepare(ctx, in->argv, &po, &plan, e);
-	if (r == 0 && o->exit_code_from) {
+	if (o->exit_code_from) {
 		char *service[] = { (char *)o->exit_code_from, NULL };
 
-		r = ctx_check_services(ctx, service, NULL, e);
+		ctx->enable = in->argv;
+		r = ctx_load_project(ctx, e);
+		if (r == 0)
+			r = ctx_check_services(ctx, service, NULL, e);
 	}
 	if (r == 0)
-		r = ctx_apply(ctx, "up", &plan, e);
+		r = prepare_and_apply(ctx, "up", in->argv, &po, e);
 	if (o->detach || o->no_start || ctx->global.dry_run)
 		return r;
 	if (r == -ECANCELED)
@@ -314,7 +325,6 @@ static int run_up(struct context *ctx, struct invocation *in, struct err *e)
 static int run_create(struct context *ctx, struct invocation *in, struct err *e)
 {
 	struct make_options *o = in->options;
-	_cleanup_(plan_done) struct plan plan = { 0 };
 	struct plan_options po;
 	int r = check_make(o, e);
 
@@ -322,8 +332,7 @@ static int run_create(struct context *ctx, struct invocation *in, struct err *e)
 		return r;
 	po = plan_options_of(o, in->argv);
 	po.no_start = true;
-	r = prepare(ctx, in->argv, &po, &plan, e);
-	return r < 0 ? r : ctx_apply(ctx, "create", &plan, e);
+	return prepare_and_apply(ctx, "create", in->argv, &po, e);
 }
 
 const struct command cmd_up = {

@@ -26,6 +26,7 @@ void context_init(struct context *ctx, const char *program)
 		.out_tty = isatty(STDOUT_FILENO),
 		.err_tty = isatty(STDERR_FILENO),
 		.started = now_mono_ns(),
+		.generation = -1,
 		.cancel_fd = -EBADF,
 	};
 	options_init(global_options, &ctx->global);
@@ -234,8 +235,10 @@ int ctx_records(struct context *ctx, struct record_list *out, struct err *e)
 	*out = (struct record_list){ 0 };
 	if (r == 0)
 		r = ctx_dirs(ctx, e);
-	if (r == 0)
+	if (r == 0) {
+		ctx->generation = (int64_t)record_generation(&ctx->dirs, ctx->project_name);
 		r = record_list_load(&ctx->dirs, ctx->project_name, out, e);
+	}
 	if (r < 0)
 		return r;
 	STRV_FOREACH (problem, out->problems)

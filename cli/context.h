@@ -43,6 +43,7 @@ struct context {
 	char *const *enable;     /* services named: their profiles are active; set before loading */
 	struct project *project; /* ctx_load_project() first */
 	char *project_name;      /* ctx_project_name() first */
+	int64_t generation;      /* of what ctx_records() read; -1: plans are never too old */
 	uint64_t started;        /* CLOCK_MONOTONIC ns */
 	int cancel_fd;           /* ctx_cancel_fd() */
 	bool json_errors;        /* --progress json */
@@ -83,6 +84,7 @@ int ctx_check_services(struct context *ctx, char *const *services,
 
 /* Carry out @plan: print it under --dry-run, else have the supervisor apply it
  * and render the progress on stderr.  @command: for the supervisor's log.
+ * -ESTALE: another command came first; nothing was done, plan again.
  * Returns 0, or the error of the first action that failed, or -ECANCELED after
  * SIGINT or SIGTERM (exit code 130). */
 int ctx_apply(struct context *ctx, const char *command, const struct plan *plan, struct err *e);

@@ -11,8 +11,8 @@ int64_t stop_timeout(int64_t s)
 	return s < 0 ? PLAN_NO_TIMEOUT : s * (int64_t)NSEC_PER_SEC;
 }
 
-int plan_and_apply(struct context *ctx, const char *command, plan_fn fn, struct plan_options *po,
-		   size_t *n_containers, struct err *e)
+static int plan_and_apply_once(struct context *ctx, const char *command, plan_fn fn,
+			       struct plan_options *po, size_t *n_containers, struct err *e)
 {
 	_cleanup_(record_list_done) struct record_list records = { 0 };
 	_cleanup_(diag_done) struct diag diag = DIAG_INIT;
@@ -38,4 +38,17 @@ int plan_and_apply(struct context *ctx, const char *command, plan_fn fn, struct 
 	if (r < 0 || shown < 0)
 		return r < 0 && shown == 0 ? err_set(e, -r, "make a plan") : r < 0 ? r : shown;
 	return ctx_apply(ctx, command, &plan, e);
+}
+
+int plan_and_apply(struct context *ctx, const char *command, plan_fn fn, struct plan_options *po,
+		   size_t *n_containers, struct err *e)
+{
+	int r;
+
+	do {
+		if (e)
+			*e = ERR_INIT;
+		r = plan_and_apply_once(ctx, command, fn, po, n_containers, e);
+	} while (r == -ESTALE);
+	return r;
 }

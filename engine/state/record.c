@@ -356,6 +356,18 @@ static int by_name(const void *a, const void *b)
 	return strverscmp(x->name, y->name);
 }
 
+uint64_t record_generation(const struct dirs *d, const char *project)
+{
+	_cleanup_(free_p) char *dir = dirs_project_run(d, project);
+	_cleanup_(free_p) char *path = path_join(dir, RECORD_GENERATION_NAME);
+	_cleanup_(buf_done) struct buf text = BUF_INIT;
+	int64_t n;
+
+	if (file_read(AT_FDCWD, path, 32, &text, NULL) < 0 || !parse_i64(buf_str(&text), &n))
+		return 0;
+	return n > 0 ? (uint64_t)n : 0;
+}
+
 int record_list_load(const struct dirs *d, const char *project, struct record_list *out,
 		     struct err *e)
 {

@@ -111,6 +111,12 @@ struct record_list {
 	char **problems; /* one sentence for each file that could not be read */
 };
 void record_list_done(struct record_list *l);
+/* Which state of the project the records show: a number that every command changes
+ * when it begins and when it is done.  Read it before the records, and a plan that
+ * was overtaken can be told from one that was not.  0: no command ran yet. */
+#define RECORD_GENERATION_NAME "generation" /* in the project's run directory */
+uint64_t record_generation(const struct dirs *d, const char *project);
+
 /* All containers of a project; an absent project is an empty list. */
 int record_list_load(const struct dirs *d, const char *project, struct record_list *out,
 		     struct err *e);

@@ -162,6 +162,28 @@ static void reply_end(struct apply *a, bool leaving)
 		control_finish(a->conn);
 }
 
+/* Odd from the beginning of an apply to its end, so that one which a crash cut
+ * short is seen as well. */
+static void next_generation(struct supervisor *sv)
+{
+	char text[32];
+	struct err e = ERR_INIT;
+
+	/* Begins with the time: a project that was away meanwhile never repeats one. */
+	sv->generation = sv->generation ? sv->generation + 1 : now_real_ns() | 1;
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)sv->generation);
+	if (file_write_atomic(sv->run_fd, RECORD_GENERATION_NAME, text, strlen(text), 0600, false,
+			      &e) < 0)
+		supervisor_log(sv, "%s", e.msg);
+}
+
+static bool is_overtaken(const struct apply *a)
+{
+	int64_t planned = json_get_int(a->message, "generation", -1);
+
+	return planned >= 0 && (uint64_t)planned != a->sv->generation;
+}
+
 static void apply_end(struct apply *a)
 {
 	struct supervisor *sv = a->sv;
@@ -171,6 +193,8 @@ static void apply_end(struct apply *a)
 	assert(sv->applies == a);
 	if ((networks_flush(sv, &e) < 0 || connect_firewall(sv, &e) < 0) && !a->err.code)
 		a->err = e;
+	if (sv->generation & 1)
+		next_generation(sv);
 	sv->applies = a->next;
 	leaving = !sv->applies && supervisor_sweep(sv);
 	reply_end(a, leaving);
@@ -711,10 +735,13 @@ static void apply_begin(struct apply *a)
 	resolv_done(&a->sv->host_resolv);
 	(void)resolv_read_host(&a->sv->host_resolv,
 			       NULL); /* none: containers resolve local names */
-	if (check_ports(a, &a->err) < 0) {
+	if (is_overtaken(a))
+		err_set(&a->err, ESTALE, "another command changed the project meanwhile");
+	if (a->err.code || check_ports(a, &a->err) < 0) {
 		apply_end(a);
 		return;
 	}
+	next_generation(a->sv);
 	save_model(a);
 	apply_pump(a);
 }

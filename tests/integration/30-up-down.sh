@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # up and down: what a service becomes, what a second up changes, what stays and goes.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 72
+plan 76
 
 c() {
 	comp -p "$P" "$@"
@@ -207,6 +207,27 @@ c up -d --scale web=3 >/dev/null 2>&1
 is "--scale up" "$(c ps --format '{{.Name}}' | xargs)" "$P-web-1 $P-web-2 $P-web-3"
 c up -d --scale web=2 >/dev/null 2>&1
 is "--scale down removes the last" "$(c ps -a --format '{{.Name}}' | xargs)" "$P-web-1 $P-web-2"
+
+# ---- two commands at once ------------------------------------------------------------
+port=$(free_port)
+cat >compose.yaml <<E
+services:
+  web: {image: tiny, ports: ["$port:80"]}
+  pool: {image: tiny, scale: 3}
+E
+c up -d --remove-orphans >first 2>&1 &
+c up -d >second 2>&1
+code=$?
+wait $!
+is "two ups at once both succeed" "$? $code" "0 0"
+is "and make everything once" "$(c ps --format '{{.Service}}' | sort | xargs)" "pool pool pool web"
+c up -d --force-recreate >first 2>&1 &
+c down -t 0 >second 2>&1
+code=$?
+wait $!
+is "so do up and down" "$? $code" "0 0"
+like "with one outcome or the other" "$(c ps -a --format '{{.Service}}' | sort | xargs)" '^(pool pool pool web)?$'
+c up -d >/dev/null 2>&1
 kill -9 "$(supervisor_pid)"
 out=$(c down 2>&1)
 is "down without a supervisor" $? 0

@@ -335,12 +335,28 @@ int record_load(const struct dirs *d, const char *project, const char *id, struc
 	return 0;
 }
 
+/* Not the file's content but we, or now, are the reason: it may well be read later,
+ * or by a newer comp. */
+static bool may_be_good(int r)
+{
+	switch (r) {
+	case -EBADMSG: /* torn, or somebody else's */
+	case -EFBIG:
+	case -EINVAL: /* no regular file */
+	case -EISDIR:
+	case -ELOOP: /* a link */
+		return false;
+	default:
+		return true;
+	}
+}
+
 /* Move an unreadable record out of the way, keeping it for a person to look at. */
 static void quarantine(const struct dirs *d, const char *project, const char *id, char ***problems,
 		       const struct err *why)
 {
 	_cleanup_(free_p) char *from = file_of(d, project, id, "state.json");
-	_cleanup_(free_p) char *to = xasprintf("%s.corrupt-%llu", from,
+	_cleanup_(free_p) char *to = xasprintf("%s" RECORD_CORRUPT "%llu", from,
 					       (unsigned long long)(now_real_ns() / NSEC_PER_SEC));
 
 	if (rename(from, to) == 0)
@@ -390,7 +406,9 @@ int record_list_load(const struct dirs *d, const char *project, struct record_li
 		if (ret < 0) {
 			/* Without a record: made up to its directory and no further; the
 			 * supervisor sweeps those. */
-			if (ret != -ENOENT)
+			if (ret != -ENOENT && may_be_good(ret))
+				strv_add(&out->problems, why.msg);
+			else if (ret != -ENOENT)
 				quarantine(d, project, entry->d_name, &out->problems, &why);
 			continue;
 		}

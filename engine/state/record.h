@@ -3,8 +3,9 @@
  * One record per container, containers/ID/state.json, rewritten whole and
  * atomically by the supervisor at each change and read by anybody (`ps`, `ls`
  * and `logs` need no supervisor).  The fixed half of a container is its
- * spec.json; this is the half that changes.  A record that cannot be read is
- * renamed to state.json.corrupt-<time> and reported, never fatal to the rest.
+ * spec.json; this is the half that changes.  A record whose content is damaged is
+ * renamed to state.json.corrupt-<time> and reported, never fatal to the rest; one
+ * that a newer comp wrote, or that cannot be opened now, is only reported.
  */
 #ifndef ENGINE_STATE_RECORD_H
 #define ENGINE_STATE_RECORD_H
@@ -17,6 +18,7 @@
 #include "engine/state/dirs.h"
 
 #define RECORD_VERSION 1
+#define RECORD_CORRUPT ".corrupt-" /* behind state.json: moved away, never swept */
 
 enum container_status {
 	CONTAINER_CREATED,

@@ -13,6 +13,22 @@
 #include "base/path.h"
 #include "net/netns.h"
 
+/* It has a record, be it one that could not be read and is kept for a person. */
+static bool has_record(int containers, const char *id)
+{
+	int fd = openat(containers, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_(dir_closep) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir)
+		fd_close(fd);
+	while (dir && (entry = readdir(dir)))
+		if (streq(entry->d_name, "state.json") ||
+		    skip_prefix(entry->d_name, "state.json" RECORD_CORRUPT))
+			return true;
+	return false;
+}
+
 /* Directories that hold no record: of a creation or a removal cut short. */
 static void sweep_directories(struct supervisor *sv)
 {
@@ -21,12 +37,10 @@ static void sweep_directories(struct supervisor *sv)
 	struct dirent *entry;
 
 	while (dir && (entry = readdir(dir))) {
-		_cleanup_(free_p) char *state = xasprintf("%s/state.json", entry->d_name);
 		struct err e = ERR_INIT;
 		bool doomed = skip_prefix(entry->d_name, ".removing-") != NULL;
 
-		if (!doomed && (entry->d_name[0] == '.' ||
-				faccessat(dirfd(dir), state, F_OK, AT_SYMLINK_NOFOLLOW) == 0))
+		if (!doomed && (entry->d_name[0] == '.' || has_record(dirfd(dir), entry->d_name)))
 			continue;
 		if (rm_rf(dirfd(dir), entry->d_name, &e) < 0)
 			supervisor_log(sv, "sweep: %s", e.msg);

@@ -30,10 +30,15 @@ struct chunk {
 	max_align_t data[];
 };
 
+struct interned {
+	const char *text; /* NULL: free */
+	uint32_t hash;
+};
+
 struct arena {
 	struct chunk *chunks; /* the one to allocate from comes first */
 	size_t used;
-	const char **interned; /* open addressing; NULL = free */
+	struct interned *interned; /* open addressing */
 	size_t n_interned, n_slots;
 };
 
@@ -149,40 +154,42 @@ static uint32_t hash_text(const char *s)
 	return h ^ (h >> 15);
 }
 
-static const char **intern_slot(const struct arena *a, const char *s)
+static struct interned *intern_slot(const struct arena *a, const char *s, uint32_t hash)
 {
-	size_t i = hash_text(s) & (a->n_slots - 1);
+	size_t i = hash & (a->n_slots - 1);
 
-	while (a->interned[i] && !streq(a->interned[i], s))
+	while (a->interned[i].text &&
+	       (a->interned[i].hash != hash || !streq(a->interned[i].text, s)))
 		i = (i + 1) & (a->n_slots - 1);
 	return &a->interned[i];
 }
 
 static void intern_grow(struct arena *a)
 {
-	const char **old = a->interned;
+	struct interned *old = a->interned;
 	size_t n_old = a->n_slots;
 
 	a->n_slots = n_old ? n_old * 2 : INTERN_MIN;
 	a->interned = xcalloc(a->n_slots, sizeof(*a->interned));
 	for (size_t i = 0; i < n_old; i++)
-		if (old[i])
-			*intern_slot(a, old[i]) = old[i];
+		if (old[i].text)
+			*intern_slot(a, old[i].text, old[i].hash) = old[i];
 	free(old);
 }
 
 const char *arena_intern(struct arena *a, const char *s)
 {
-	const char **slot;
+	uint32_t hash = hash_text(s);
+	struct interned *slot;
 
 	if (a->n_interned * 4 >= a->n_slots * 3)
 		intern_grow(a);
-	slot = intern_slot(a, s);
-	if (!*slot) {
-		*slot = arena_strdup(a, s);
+	slot = intern_slot(a, s, hash);
+	if (!slot->text) {
+		*slot = (struct interned){ .text = arena_strdup(a, s), .hash = hash };
 		a->n_interned++;
 	}
-	return *slot;
+	return slot->text;
 }
 
 size_t arena_used(const struct arena *a)

@@ -43,6 +43,7 @@ struct ctx {
 	size_t depth;
 	size_t n_nodes;   /* written */
 	size_t n_aliased; /* repeated by aliases */
+	size_t n_anchors;
 	struct err *e;
 };
 
@@ -141,17 +142,22 @@ static int next_event(struct ctx *c)
 }
 
 /* ---- anchors ------------------------------------------------------------------ */
-static struct anchor *define_anchor(struct ctx *c, const yaml_char_t *name, struct node *n)
+/* *out is NULL when there is no @name. */
+static int define_anchor(struct ctx *c, const yaml_char_t *name, struct node *n,
+			 struct anchor **out)
 {
-	struct anchor *anchor;
-
+	*out = NULL;
 	if (!name)
-		return NULL;
-	anchor = arena_alloc(c->a, sizeof(*anchor));
-	anchor->node = n;
-	anchor->open = true;
-	map_put(&c->anchors, (const char *)name, anchor);
-	return anchor;
+		return 0;
+	if (++c->n_anchors > YAML_MAX_ANCHORS)
+		return fail_at(c, E2BIG, (size_t)n->line, (size_t)n->col,
+			       "failed to parse %s: more than %d anchors in one file", c->file,
+			       YAML_MAX_ANCHORS);
+	*out = arena_alloc(c->a, sizeof(**out));
+	(*out)->node = n;
+	(*out)->open = true;
+	map_put(&c->anchors, (const char *)name, *out);
+	return 0;
 }
 
 static void close_anchor(struct anchor *anchor, size_t unfolded)
@@ -240,12 +246,15 @@ static int type_scalar(struct ctx *c, struct node *n, const char *value, size_t 
 
 static int read_scalar(struct ctx *c, struct node **out, size_t *unfolded)
 {
+	struct anchor *anchor;
 	struct node *n;
 	int r = new_node(c, NODE_STRING, &n);
 
+	if (r == 0)
+		r = define_anchor(c, c->event.data.scalar.anchor, n, &anchor);
 	if (r < 0)
 		return r;
-	close_anchor(define_anchor(c, c->event.data.scalar.anchor, n), 1);
+	close_anchor(anchor, 1);
 	r = type_scalar(c, n, (const char *)c->event.data.scalar.value,
 			c->event.data.scalar.length);
 	*out = n;
@@ -277,7 +286,9 @@ static int read_seq(struct ctx *c, struct node **out, size_t *unfolded)
 	if (r < 0)
 		return r;
 	n->tag = tag_of(c->event.data.sequence_start.tag);
-	anchor = define_anchor(c, c->event.data.sequence_start.anchor, n);
+	r = define_anchor(c, c->event.data.sequence_start.anchor, n, &anchor);
+	if (r < 0)
+		return r;
 	for (;;) {
 		r = next_event(c);
 		if (r < 0)
@@ -442,7 +453,9 @@ static int read_map(struct ctx *c, struct node **out, size_t *unfolded)
 	if (r < 0)
 		return r;
 	n->tag = tag_of(c->event.data.mapping_start.tag);
-	anchor = define_anchor(c, c->event.data.mapping_start.anchor, n);
+	r = define_anchor(c, c->event.data.mapping_start.anchor, n, &anchor);
+	if (r < 0)
+		return r;
 	for (;;) {
 		r = next_event(c);
 		if (r < 0)

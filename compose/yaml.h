@@ -20,10 +20,11 @@
 
 #include "compose/node.h"
 
-#define YAML_MAX_SIZE  (16u << 20) /* bytes of one file */
-#define YAML_MAX_DEPTH 100         /* mappings and sequences inside each other */
-#define YAML_MAX_NODES 1000000     /* written in one file */
-#define YAML_MAX_ALIAS 200000      /* nodes that aliases and `<<` repeat, per file */
+#define YAML_MAX_SIZE    (16u << 20) /* bytes of one file */
+#define YAML_MAX_DEPTH   100         /* mappings and sequences inside each other */
+#define YAML_MAX_NODES   150000      /* written in one file */
+#define YAML_MAX_ANCHORS 20000       /* likewise */
+#define YAML_MAX_ALIAS   200000      /* nodes that aliases and `<<` repeat, per file */
 
 struct yaml_docs {
 	struct node **roots; /* each a NODE_MAP; in the arena */

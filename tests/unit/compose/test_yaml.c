@@ -319,6 +319,47 @@ static void test_merge_bomb(void **state)
 	assert_true(arena_used(a) < 50u << 20);
 }
 
+/* @n times @item between @before and @after. */
+static char *repeat(struct arena *a, const char *before, const char *item, int n, const char *after)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	buf_adds(&b, before);
+	for (int i = 0; i < n; i++)
+		buf_printf(&b, item, i);
+	buf_adds(&b, after);
+	return parse(a, buf_str(&b), false);
+}
+
+static void test_values(void **state)
+{
+	_cleanup_(free_p) char *values = NULL, *keys = NULL, *anchors = NULL, *docs = NULL;
+
+	values = repeat(*state, "a: [", "x,", YAML_MAX_NODES, "]");
+	assert_string_equal(values, "c.yaml:1:299999: failed to parse c.yaml: more than 150000 "
+				    "values in one file");
+	keys = repeat(*state, "a: {", "k%d: ,", YAML_MAX_NODES, "}");
+	assert_non_null(strstr(keys, "more than 150000 values in one file"));
+	docs = repeat(*state, "a: 1\n", "---\na: 1\n", YAML_MAX_NODES / 3, "");
+	assert_non_null(strstr(docs, "more than 150000 values in one file"));
+	anchors = repeat(*state, "a:\n", "- &a%d x\n", 1000000, "");
+	assert_string_equal(anchors, "c.yaml:20002:3: failed to parse c.yaml: more than 20000 "
+				     "anchors in one file");
+}
+
+static void test_merge_chain(void **state)
+{
+	_cleanup_(free_p) char *got = NULL;
+
+	/* Each merges the one before, nine times over. */
+	got = repeat(*state,
+		     "a0: &a {b: 1, c: 2}\n"
+		     "a1: &b {<<: [*a, *a, *a, *a, *a, *a, *a, *a, *a]}\n",
+		     "n%d: {<<: [*b, *b, *b, *b, *b, *b, *b, *b, *b]}\n", 1000, "");
+	assert_string_equal(got, "c.yaml:769:17: failed to parse c.yaml: yaml: document contains "
+				 "excessive aliasing");
+}
+
 static void test_aliases_share(void **state)
 {
 	static const char text[] = "a: &a {b: 1}\nc: *a\n";
@@ -410,6 +451,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_billion_laughs, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_merge_bomb, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_values, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_merge_chain, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_aliases_share, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_depth, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_size, setup, teardown),

@@ -158,6 +158,7 @@ is "its hosts file" "$(in_container joined cat /etc/hosts)" "$(in_container web 
 kill -9 "$(pid_of web)"
 until_true 5 bash -c "'$COMP' -p $P ps -a web | grep Exited"
 c start web >/dev/null 2>&1
+until_true 5 in_container joined wget -q -O - http://127.0.0.1/
 is "which outlives that service's process" "$(in_container joined wget -q -O - http://127.0.0.1/)" \
 	"$(c ps --format '{{.ID}}' web)"
 c down -t 0 >/dev/null 2>&1
@@ -201,6 +202,7 @@ is "port" "$(c port web 80)" "0.0.0.0:$any"
 is "port of udp" "$(c port --protocol udp web 9)" "0.0.0.0:$datagram"
 pool=$(c ps --format '{{.Ports}}' pool | grep -oE '0\.0\.0\.0:[0-9]+' | sort -u)
 is "each replica takes one port of a range" "$(wc -l <<<"$pool")" 2
+for p in $pool; do until_true 5 get "http://127.0.0.1:${p#*:}/"; done
 is "and answers there" "$(for p in $pool; do get "http://127.0.0.1:${p#*:}/"; done | sort -u | wc -l)" 2
 is "a container reaches a published port of the host" \
 	"$(in_container pool timeout 3 wget -q -O - "http://$(in_container pool ip route | sed -n 's/default via \([^ ]*\).*/\1/p'):$any/")" "$id"

@@ -35,24 +35,6 @@ struct apply_client {
 	uint64_t give_up_at; /* CLOCK_MONOTONIC; 0: not cancelled */
 };
 
-static const struct {
-	const char *object, *doing, *done;
-} verbs[] = {
-	[ACTION_NETWORK_CREATE] = { "Network", "Creating", "Created" },
-	[ACTION_VOLUME_CREATE] = { "Volume", "Creating", "Created" },
-	[ACTION_CREATE] = { "Container", "Creating", "Created" },
-	[ACTION_START] = { "Container", "Starting", "Started" },
-	[ACTION_WAIT] = { "Container", "Waiting", "Healthy" },
-	[ACTION_STOP] = { "Container", "Stopping", "Stopped" },
-	[ACTION_KILL] = { "Container", "Killing", "Killed" },
-	[ACTION_PAUSE] = { "Container", "Pausing", "Paused" },
-	[ACTION_UNPAUSE] = { "Container", "Unpausing", "Unpaused" },
-	[ACTION_REMOVE] = { "Container", "Removing", "Removed" },
-	[ACTION_NETWORK_REMOVE] = { "Network", "Removing", "Removed" },
-	[ACTION_VOLUME_REMOVE] = { "Volume", "Removing", "Removed" },
-};
-static_assert(ARRAY_SIZE(verbs) == ACTION_KIND_MAX, "verbs for every kind");
-
 /* ---- the request ------------------------------------------------------------------ */
 static json *depends_on_json(const struct graph *g, const struct graph_node *node)
 {
@@ -318,15 +300,13 @@ void plan_show(struct progress *p, const struct plan *plan)
 	show_kept(p, plan);
 	for (size_t i = 0; i < plan->actions.n; i++) {
 		const struct action *a = &plan->actions.items[i];
-		_cleanup_(free_p) char *id = xasprintf("%s %s", verbs[a->kind].object, a->object);
+		_cleanup_(free_p) char *id = action_subject(a);
 		_cleanup_(free_p) char *why = a->reason ? xasprintf("(%s)", a->reason) : NULL;
 
 		if (a->quiet)
 			continue;
-		progress_event(p, id, PROGRESS_WORKING,
-			       a->recreate ? "Recreate" : verbs[a->kind].doing, why);
-		progress_event(p, id, PROGRESS_DONE,
-			       a->recreate ? "Recreated" : verbs[a->kind].done, NULL);
+		progress_event(p, id, PROGRESS_WORKING, action_doing(a), why);
+		progress_event(p, id, PROGRESS_DONE, action_done(a), NULL);
 	}
 }
 

@@ -18,20 +18,6 @@ struct watch {
 	struct record_list records;
 };
 
-bool record_is_active(const struct record *r)
-{
-	switch (r->status) {
-	case CONTAINER_STARTING:
-	case CONTAINER_RUNNING:
-	case CONTAINER_PAUSED:
-	case CONTAINER_RESTARTING:
-	case CONTAINER_STOPPING:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static void subscribe(struct watch *w)
 {
 	_cleanup_(control_client_freep) struct control_client *c = NULL;

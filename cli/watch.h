@@ -38,7 +38,4 @@ int watch_update(struct watch *w, struct err *e);
 /* The records as of the last update. */
 const struct record_list *watch_records(const struct watch *w);
 
-/* Has, or will have, a process. */
-bool record_is_active(const struct record *r);
-
 #endif

@@ -75,6 +75,20 @@ static int find_name(const char *const *names, size_t n, const char *name)
 	return -1;
 }
 
+bool record_is_active(const struct record *r)
+{
+	switch (r->status) {
+	case CONTAINER_STARTING:
+	case CONTAINER_RUNNING:
+	case CONTAINER_PAUSED:
+	case CONTAINER_RESTARTING:
+	case CONTAINER_STOPPING:
+		return true;
+	default:
+		return false;
+	}
+}
+
 struct record *record_new(void)
 {
 	return new0(struct record);

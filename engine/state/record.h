@@ -107,6 +107,9 @@ int record_save(const struct record *r, const struct dirs *d, bool durable, stru
 int record_load(const struct dirs *d, const char *project, const char *id, struct record **out,
 		struct err *e);
 
+/* Has, or will have, a process. */
+bool record_is_active(const struct record *r);
+
 struct record_list {
 	struct record **items; /* sorted by name, numbers by value */
 	size_t n;

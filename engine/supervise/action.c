@@ -40,6 +40,43 @@ const char *wait_condition_name(enum wait_condition c)
 	return condition_names[c];
 }
 
+static const struct {
+	const char *object, *doing, *done;
+} verbs[] = {
+	[ACTION_NETWORK_CREATE] = { "Network", "Creating", "Created" },
+	[ACTION_VOLUME_CREATE] = { "Volume", "Creating", "Created" },
+	[ACTION_CREATE] = { "Container", "Creating", "Created" },
+	[ACTION_START] = { "Container", "Starting", "Started" },
+	[ACTION_WAIT] = { "Container", "Waiting", "Healthy" },
+	[ACTION_STOP] = { "Container", "Stopping", "Stopped" },
+	[ACTION_KILL] = { "Container", "Killing", "Killed" },
+	[ACTION_PAUSE] = { "Container", "Pausing", "Paused" },
+	[ACTION_UNPAUSE] = { "Container", "Unpausing", "Unpaused" },
+	[ACTION_REMOVE] = { "Container", "Removing", "Removed" },
+	[ACTION_NETWORK_REMOVE] = { "Network", "Removing", "Removed" },
+	[ACTION_VOLUME_REMOVE] = { "Volume", "Removing", "Removed" },
+};
+static_assert(ARRAY_SIZE(verbs) == ACTION_KIND_MAX, "verbs for every kind");
+
+char *action_subject(const struct action *a)
+{
+	return xasprintf("%s %s", verbs[a->kind].object, a->object);
+}
+
+const char *action_doing(const struct action *a)
+{
+	return a->kind == ACTION_CREATE && a->recreate ? "Recreate" : verbs[a->kind].doing;
+}
+
+const char *action_done(const struct action *a)
+{
+	if (a->kind == ACTION_CREATE && a->recreate)
+		return "Recreated";
+	if (a->kind == ACTION_WAIT && a->condition == WAIT_COMPLETED)
+		return "Exited";
+	return verbs[a->kind].done;
+}
+
 static int find(const char *const *names, size_t n, const char *name)
 {
 	for (size_t i = 0; name && i < n; i++)

@@ -69,6 +69,12 @@ const char *action_kind_name(enum action_kind k);
 const char *wait_condition_name(enum wait_condition c); /* "service_healthy", … */
 int wait_condition_parse(const char *name);             /* -EINVAL when unknown */
 
+/* What progress lines and `--dry-run` say of an action: "Container demo-web-1" (caller
+ * frees), "Starting", "Started". */
+char *action_subject(const struct action *a);
+const char *action_doing(const struct action *a);
+const char *action_done(const struct action *a);
+
 /* Append a zeroed action and return its position; pointers into items move. */
 size_t action_add(struct action_list *l, enum action_kind kind, const char *object);
 /* @i waits for @need (smaller than @i; ACTION_NO_NEED is ignored; no duplicates). */

@@ -35,25 +35,6 @@ struct apply {
 	struct apply *next;
 };
 
-struct verbs {
-	const char *object, *doing, *done;
-};
-static const struct verbs verbs[] = {
-	[ACTION_NETWORK_CREATE] = { "Network", "Creating", "Created" },
-	[ACTION_VOLUME_CREATE] = { "Volume", "Creating", "Created" },
-	[ACTION_CREATE] = { "Container", "Creating", "Created" },
-	[ACTION_START] = { "Container", "Starting", "Started" },
-	[ACTION_WAIT] = { "Container", "Waiting", "Healthy" },
-	[ACTION_STOP] = { "Container", "Stopping", "Stopped" },
-	[ACTION_KILL] = { "Container", "Killing", "Killed" },
-	[ACTION_PAUSE] = { "Container", "Pausing", "Paused" },
-	[ACTION_UNPAUSE] = { "Container", "Unpausing", "Unpaused" },
-	[ACTION_REMOVE] = { "Container", "Removing", "Removed" },
-	[ACTION_NETWORK_REMOVE] = { "Network", "Removing", "Removed" },
-	[ACTION_VOLUME_REMOVE] = { "Volume", "Removing", "Removed" },
-};
-static_assert(ARRAY_SIZE(verbs) == ACTION_KIND_MAX, "verbs for every kind");
-
 static void apply_pump(struct apply *a);
 
 /* ---- talking to the client ------------------------------------------------------- */
@@ -76,24 +57,10 @@ static void say(struct apply *a, const char *id, const char *status, const char 
 static void say_action(struct apply *a, const struct action *act, const char *status,
 		       const char *text, const char *details)
 {
-	_cleanup_(free_p) char *id = xasprintf("%s %s", verbs[act->kind].object, act->object);
+	_cleanup_(free_p) char *id = action_subject(act);
 
 	if (!act->quiet)
 		say(a, id, status, text, details);
-}
-
-static const char *doing_text(const struct action *act)
-{
-	return act->kind == ACTION_CREATE && act->recreate ? "Recreate" : verbs[act->kind].doing;
-}
-
-static const char *done_text(const struct action *act)
-{
-	if (act->kind == ACTION_CREATE && act->recreate)
-		return "Recreated";
-	if (act->kind == ACTION_WAIT && act->condition == WAIT_COMPLETED)
-		return "Exited";
-	return verbs[act->kind].done;
 }
 
 void apply_note(struct supervisor *sv, const char *id, const char *status, const char *text,
@@ -281,7 +248,7 @@ static void check_wait(struct apply *a, size_t i, struct container *c)
 		say_action(a, act, "done",
 			   c->rec->status == CONTAINER_EXITED ? "Exited"
 			   : c->rec->health == HEALTH_HEALTHY ? "Healthy"
-							      : done_text(act),
+							      : action_done(act),
 			   NULL);
 		step_done(a, i);
 		break;
@@ -317,7 +284,7 @@ static int make_network(struct apply *a, const struct action *act, struct err *e
 
 	if (networks_get(a->sv, act->object, &n, NULL) == 0)
 		return 0;
-	say_action(a, act, "working", doing_text(act), NULL);
+	say_action(a, act, "working", action_doing(act), NULL);
 	return networks_create(a->sv, act->object, act->config, &existed, e) < 0 ? -e->code : 1;
 }
 
@@ -341,7 +308,7 @@ static int make_volume(struct apply *a, const struct action *act, struct err *e)
 
 	if (volume_load(root, act->object, NULL, NULL) == 0)
 		return 0;
-	say_action(a, act, "working", doing_text(act), NULL);
+	say_action(a, act, "working", action_doing(act), NULL);
 	return volume_ensure(root, v, NULL, e);
 }
 
@@ -391,7 +358,7 @@ static int remove_volume(struct apply *a, const struct action *act, struct err *
 		say_action(a, act, "warning", "Resource is still in use", busy.msg);
 		return 0;
 	}
-	say_action(a, act, "working", doing_text(act), NULL);
+	say_action(a, act, "working", action_doing(act), NULL);
 	r = volume_remove(root, act->object, e);
 	return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }
@@ -403,7 +370,7 @@ static int remove_network(struct apply *a, const struct action *act, struct err 
 
 	if (r == -ENOENT)
 		return 0;
-	say_action(a, act, "working", doing_text(act), NULL);
+	say_action(a, act, "working", action_doing(act), NULL);
 	r = networks_remove(a->sv, act->object, e);
 	if (r == 1) {
 		say_action(a, act, "warning", "Resource is still in use", NULL);
@@ -416,7 +383,7 @@ static int make_container(struct apply *a, const struct action *act, struct err 
 {
 	int r;
 
-	say_action(a, act, "working", doing_text(act), NULL);
+	say_action(a, act, "working", action_doing(act), NULL);
 	r = container_create(a->sv, act->spec, e);
 	if (r == 0)
 		r = connect_hold_ports(container_find(a->sv, act->object), e);
@@ -428,7 +395,7 @@ static void launch(struct apply *a, size_t i, struct container *c)
 	const struct action *act = &a->actions.items[i];
 
 	a->launched[i] = true;
-	say_action(a, act, "working", doing_text(act), NULL);
+	say_action(a, act, "working", action_doing(act), NULL);
 	container_start(c);
 }
 
@@ -450,25 +417,25 @@ static int on_container(struct apply *a, size_t i, struct container *c, struct e
 	case ACTION_STOP:
 		if (!container_is_active(c))
 			return 0;
-		say_action(a, act, "working", doing_text(act), NULL);
+		say_action(a, act, "working", action_doing(act), NULL);
 		container_stop(c, act->timeout, act->by_user);
 		return 2; /* done already, perhaps: check_active() knows */
 	case ACTION_KILL:
-		say_action(a, act, "working", doing_text(act), NULL);
+		say_action(a, act, "working", action_doing(act), NULL);
 		r = container_signal(c, act->signal ? act->signal : SIGKILL, act->by_user, e);
 		return r < 0 ? r : 1;
 	case ACTION_PAUSE:
 	case ACTION_UNPAUSE:
-		say_action(a, act, "working", doing_text(act), NULL);
+		say_action(a, act, "working", action_doing(act), NULL);
 		r = container_pause(c, act->kind == ACTION_PAUSE, e);
 		return r < 0 ? r : 1;
 	case ACTION_REMOVE:
-		say_action(a, act, "working", doing_text(act), NULL);
+		say_action(a, act, "working", action_doing(act), NULL);
 		r = container_remove(c, act->with_volumes, e);
 		return r < 0 ? r : 1;
 	default: /* ACTION_WAIT */
 		if (judge(act, c, NULL) == NOT_YET)
-			say_action(a, act, "working", doing_text(act), NULL);
+			say_action(a, act, "working", action_doing(act), NULL);
 		if (act->timeout > 0)
 			a->deadlines[i] = loop_add_timer(a->sv->loop, (uint64_t)act->timeout,
 							 on_deadline, a);
@@ -518,13 +485,13 @@ static void check_active(struct apply *a, size_t i, struct container *c)
 			err_wrap(&e, -e.code, "container %s", c->rec->name);
 			step_failed(a, i, &e);
 		} else if (c->rec->status != CONTAINER_STARTING) {
-			say_action(a, act, "done", done_text(act), NULL);
+			say_action(a, act, "done", action_done(act), NULL);
 			step_done(a, i);
 		}
 		break;
 	case ACTION_STOP:
 		if (!container_is_active(c)) {
-			say_action(a, act, "done", done_text(act), NULL);
+			say_action(a, act, "done", action_done(act), NULL);
 			step_done(a, i);
 		}
 		break;
@@ -546,7 +513,7 @@ static void run_step(struct apply *a, size_t i)
 		step_failed(a, i, &e);
 	} else if (r < 2) {
 		if (r == 1)
-			say_action(a, act, "done", done_text(act), NULL);
+			say_action(a, act, "done", action_done(act), NULL);
 		step_done(a, i);
 	} else {
 		c = container_find(a->sv, act->object);
@@ -772,7 +739,7 @@ static void kill_beside(struct apply *a)
 		int r = perform(a, i, &e);
 
 		if (r >= 0) {
-			say_action(a, act, "done", done_text(act), NULL);
+			say_action(a, act, "done", action_done(act), NULL);
 			continue;
 		}
 		if (r == -ESRCH)

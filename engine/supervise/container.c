@@ -44,16 +44,7 @@ struct container *container_find(struct supervisor *sv, const char *name)
 
 bool container_is_active(const struct container *c)
 {
-	switch (c->rec->status) {
-	case CONTAINER_STARTING:
-	case CONTAINER_RUNNING:
-	case CONTAINER_PAUSED:
-	case CONTAINER_RESTARTING:
-	case CONTAINER_STOPPING:
-		return true;
-	default:
-		return false;
-	}
+	return record_is_active(c->rec);
 }
 
 void container_save(struct container *c, bool durable)

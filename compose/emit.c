@@ -9,7 +9,6 @@
  */
 #include "compose/emit.h"
 
-#include <ctype.h>
 #include <stdio.h>
 
 #include "compose/number.h"
@@ -174,17 +173,12 @@ static struct shape analyze(const char *s)
 	return shape;
 }
 
-/* What YAML 1.1 readers take for a boolean or a base-60 number. */
-static bool is_old_type(const char *s)
+/* What YAML 1.1 readers take for a base-60 number. */
+static bool is_base60(const char *s)
 {
-	static const char *const words[] = { "y", "Y", "yes", "Yes", "YES", "on",  "On",  "ON",
-					     "n", "N", "no",  "No",  "NO",  "off", "Off", "OFF" };
 	const char *p = s + (*s == '-' || *s == '+');
 	bool colon = false;
 
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (streq(s, words[i]))
-			return true;
 	if (!is_digit(*p))
 		return false;
 	while (is_digit(*p) || *p == '_')
@@ -219,14 +213,30 @@ static bool is_timestamp(const char *s)
 	       minute < 60 && second < 60;
 }
 
+/* Most text is this: no number starts with a letter, no other type's name has more
+ * than five, and nothing in it means anything to the syntax. */
+static bool is_long_word(const char *s)
+{
+	const char *p = s;
+
+	if (*s < 'A' || *s > 'z' || !is_letter(*s))
+		return false;
+	while (*p > 0 && *p < 0x7f && (is_letter(*p) || is_digit(*p) || strchr("_./-", *p)))
+		p++;
+	return !*p && p - s > 5;
+}
+
 static enum style choose_style(const char *s, bool key)
 {
-	struct shape shape = analyze(s);
+	struct shape shape;
 	enum style style = DOUBLE;
 
+	if (is_long_word(s))
+		return PLAIN;
+	shape = analyze(s);
 	if (strchr(s, '\n'))
 		style = LITERAL;
-	else if (*s && !streq(s, "<<") && yaml_plain_is_string(s) && !is_old_type(s) &&
+	else if (*s && !streq(s, "<<") && yaml_plain_is_string(s) && !is_base60(s) &&
 		 !is_timestamp(s))
 		style = PLAIN;
 	if (style == LITERAL && (!shape.block || key))

@@ -185,7 +185,7 @@ static int extend(const struct place *p, const char *name, const struct link *up
 	if (r < 0)
 		return r;
 	for (const struct link *l = &here; l; l = l->up)
-		if (streq(l->file, base.file) && streq(l->service, ref))
+		if (streq(l->service, ref) && streq(l->file, base.file))
 			return circle(p, &here, &(struct link){ NULL, 0, base.file, ref, extends });
 	if (here.depth >= CHAIN_MAX)
 		return diag_err(diag, extends, E2BIG,

@@ -279,7 +279,7 @@ static bool is_old_bool(const char *s)
 		"n", "N", "no",  "No",  "NO",  "off", "Off", "OFF",
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(names) && *s && strchr("yYnNoO", *s); i++)
 		if (streq(s, names[i]))
 			return true;
 	return false;

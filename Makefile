@@ -96,7 +96,7 @@ $(B)/comp-nethelper: $(B)/obj/engine/supervise/nethelper_main.o $(call archives,
 # One of these stays for every running container: static, so that it has no
 # relocations of shared objects to pay for in memory.
 $(B)/comp-monitor: $(B)/obj/engine/supervise/monitor_main.o $(B)/obj/engine/supervise/log_writer.o \
-		   $(B)/obj/engine/supervise/successor.o \
+		   $(B)/obj/engine/supervise/successor.o $(B)/obj/engine/state/exit_slot.o \
 		   $(call archive,base)
 	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) $(STATIC) -o $@ $^ -ljson-c
 

@@ -100,18 +100,17 @@ int log_view_add(struct log_view *v, const struct dirs *d, const struct record *
 		 struct err *e)
 {
 	struct log_reader_opts o = LOG_READER_OPTS_INIT;
-	_cleanup_(free_p) char *dir = NULL, *path = NULL;
+	_cleanup_(free_p) char *dir = NULL;
 	_cleanup_(fd_closep) int fd = -EBADF;
 
 	if (map_has(&v->containers, r->id))
 		return 0;
 	dir = dirs_container(d, r->project, r->id);
-	path = xasprintf("%s/%s", dir, MONITOR_LOG_DIR);
-	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
-		return 0; /* not started yet: the caller comes back */
+		return 0; /* removed meanwhile */
 	if (fd < 0)
-		return err_errno(e, errno, "open %s", path);
+		return err_errno(e, errno, "open %s", dir);
 	o.follow = v->o.follow;
 	o.tail = v->o.tail;
 	o.since = since ? since : v->o.since;

@@ -5,7 +5,8 @@
  *	  volumes/NAME/			_data, volume.json
  *	  networks/NAME.json		one record per network, whoever made it
  *	  projects/PROJECT/project.json	what `up` was last asked for
- *	  projects/PROJECT/containers/ID/   spec.json state.json exit.json log* upper work …
+ *	  projects/PROJECT/exits	how runs ended; see exits.h
+ *	  projects/PROJECT/containers/ID/   spec.json state.json log* upper work …
  *	COMP_RUN (/run/comp)		gone after a reboot
  *	  PROJECT/lock			flock(2)ed by the project's supervisor
  *	  PROJECT/control.sock		its socket
@@ -18,6 +19,9 @@
 #define ENGINE_STATE_DIRS_H
 
 #include "base/err.h"
+
+/* A directory that is being taken apart is called this and its former name. */
+#define DIRS_DOOMED ".removing-"
 
 struct dirs {
 	char *root, *run;

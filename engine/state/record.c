@@ -464,25 +464,6 @@ bool record_process_alive(const struct record *r, pid_t pid, uint64_t ticks)
 	return proc_start_ticks(pid, &now, NULL) == 0 && now == ticks && proc_state(pid) != 'Z';
 }
 
-int exit_record_load(const struct dirs *d, const char *project, const char *id,
-		     struct exit_record *out, struct err *e)
-{
-	_cleanup_(free_p) char *path = file_of(d, project, id, "exit.json");
-	_cleanup_(json_unrefp) json *j = NULL;
-	int64_t code;
-	int r = json_read_file(AT_FDCWD, path, RECORD_FILE_MAX, &j, e);
-
-	if (r < 0)
-		return r;
-	r = json_need_int(j, "code", &code, e);
-	if (r < 0)
-		return err_wrap(e, r, "%s", path);
-	out->code = (int)code;
-	out->started_at = json_get_u64(j, "started_at", 0);
-	out->finished_at = json_get_u64(j, "finished_at", 0);
-	return 0;
-}
-
 static bool of_another_boot(const struct record *r)
 {
 	char boot[BOOT_ID_MAX];
@@ -511,7 +492,7 @@ bool record_reconcile(struct record *r, const struct dirs *d)
 	}
 	if (record_process_alive(r, r->pid, r->start_ticks))
 		return false;
-	/* The monitor writes exit.json after the process is gone: give it the
+	/* The monitor writes its exit record after the process is gone: give it the
 	 * benefit of the doubt while it is still there. */
 	if (r->pid && record_process_alive(r, r->monitor_pid, r->monitor_ticks))
 		return false;

@@ -16,6 +16,7 @@
 #include "base/json.h"
 #include "base/proc.h"
 #include "engine/state/dirs.h"
+#include "engine/state/exits.h"
 
 #define RECORD_VERSION 1
 #define RECORD_CORRUPT ".corrupt-" /* behind state.json: moved away, never swept */
@@ -131,19 +132,11 @@ struct record *record_list_find(const struct record_list *l, const char *name_or
 bool record_process_alive(const struct record *r, pid_t pid, uint64_t ticks);
 
 /* Correct what a dead supervisor could not write down: a record that says
- * running while its process is gone becomes exited, with the code from
- * exit.json where the monitor left one (137 otherwise).  Changes @r only, not
+ * running while its process is gone becomes exited, with the code from its
+ * exit record where the monitor left one (137 otherwise).  Changes @r only, not
  * the file.  Returns true, and sets r->corrected, when something was: a living
  * supervisor, or the next one, may yet start it again as its policy says.  What ran
  * in another boot is r->lost: starting it again is up to whoever asks. */
 bool record_reconcile(struct record *r, const struct dirs *d);
-
-/* The monitor's exit.json: code 0..255, CLOCK_REALTIME ns.  -ENOENT: none. */
-struct exit_record {
-	int code;
-	uint64_t started_at, finished_at;
-};
-int exit_record_load(const struct dirs *d, const char *project, const char *id,
-		     struct exit_record *out, struct err *e);
 
 #endif

@@ -38,7 +38,7 @@ static void sweep_directories(struct supervisor *sv)
 
 	while (dir && (entry = readdir(dir))) {
 		struct err e = ERR_INIT;
-		bool doomed = skip_prefix(entry->d_name, ".removing-") != NULL;
+		bool doomed = skip_prefix(entry->d_name, DIRS_DOOMED) != NULL;
 
 		if (!doomed && (entry->d_name[0] == '.' || has_record(dirfd(dir), entry->d_name)))
 			continue;
@@ -135,6 +135,9 @@ int adopt_project(struct supervisor *sv, struct err *e)
 	record_list_done(&list);
 	follow_load_model(sv);
 	sweep_directories(sv);
+	r = exits_open(sv->dirs, sv->project, has_container, sv, &sv->exits, e);
+	if (r < 0)
+		return r;
 	r = netns_sweep(pins, has_container, sv, e);
 	if (r < 0)
 		return r;

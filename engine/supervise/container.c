@@ -5,7 +5,7 @@
  *	                        └─ error ─> exited    │  └── restarting <┘   │
  *	                                     stopping <┘ (stop) ── exit ─────┘
  *
- * A run is over when its *monitor* is: then exit.json says how it ended.  A
+ * A run is over when its *monitor* is: then its exit record says how it ended.  A
  * monitor that was killed left none; the container cannot go on without one, so
  * its cgroup is killed and the run counts as exited with 137.
  *
@@ -251,7 +251,7 @@ static int drop_cgroup(struct container *c, struct err *e)
 static int remove_dir(struct container *c, struct err *e)
 {
 	_cleanup_(free_p) char *parent = dirs_containers(c->sv->dirs, c->sv->project);
-	_cleanup_(free_p) char *doomed = xasprintf("%s/.removing-%s", parent, c->rec->id);
+	_cleanup_(free_p) char *doomed = xasprintf("%s/" DIRS_DOOMED "%s", parent, c->rec->id);
 
 	if (rename(c->dir, doomed) < 0 && errno != ENOENT)
 		return err_errno(e, errno, "remove %s", c->dir);
@@ -277,6 +277,7 @@ int container_remove(struct container *c, bool with_volumes, struct err *e)
 		container_save(c, false);
 		return err_wrap(e, r, "remove container %s", c->rec->name);
 	}
+	exits_release(c->sv->exits, c->rec->id);
 	supervisor_event(c->sv, c, "destroy");
 	map_remove(&c->sv->containers, c->rec->name);
 	container_free(c);
@@ -391,12 +392,13 @@ static void on_orphan(struct source *s, int fd, uint32_t events, void *data)
 /* The run's monitor is gone. */
 static void monitor_ended(struct container *c)
 {
-	struct monitor_exit end;
+	struct exit_record end;
 
 	if (c->monitor_is_child && c->m.monitor_pid > 0)
 		(void)spawn_wait(c->m.monitor_pid); /* it is a zombie: returns at once */
 	c->monitor_is_child = false;
-	if (monitor_exit_load(c->dir_fd, &end, NULL) == 0) {
+	if (exits_load(c->sv->exits, c->rec->id, &end, NULL) == 0 &&
+	    end.started_at == c->rec->started_at) {
 		run_ended(c, end.code, end.finished_at);
 		return;
 	}
@@ -517,6 +519,7 @@ static int launch(struct container *c, struct err *e)
 	    (r = join_process_namespace(c, &c->spec->ipc, "ipc", &ipcns, e)) < 0 ||
 	    (r = join_process_namespace(c, &c->spec->ipc, "mnt", &ipc_mnt, e)) < 0 ||
 	    (r = join_process_namespace(c, &c->spec->uts, "uts", &uts, e)) < 0 ||
+	    (r = exits_take(c->sv->exits, c->rec->id, c->rec->started_at, &o.exit_slot, e)) < 0 ||
 	    (r = seccomp_for_spec(c->sv->seccomp, c->spec, &l.seccomp, e)) < 0)
 		return r;
 	l.spec = c->spec;
@@ -531,6 +534,7 @@ static int launch(struct container *c, struct err *e)
 	o.monitor_exe_fd = c->sv->monitor_fd;
 	o.launch = &l;
 	o.dir_fd = c->dir_fd;
+	o.exits_fd = exits_fd(c->sv->exits);
 	o.run_dir_fd = c->sv->run_fd;
 	o.started_at = c->rec->started_at;
 	o.supervisor_exe_fd = c->sv->comp_fd;
@@ -647,7 +651,7 @@ static void kill_orphan(struct container *c)
 void container_readopt(struct container *c)
 {
 	struct monitor_record m;
-	struct monitor_exit end;
+	struct exit_record end;
 
 	if (monitor_record_load(c->dir_fd, &m, NULL) == 0 &&
 	    monitor_adopt(&m, &c->m.monitor_pidfd, &c->m.pidfd, NULL) == 0 &&
@@ -656,7 +660,8 @@ void container_readopt(struct container *c)
 		return;
 	}
 	kill_orphan(c);
-	if (monitor_exit_load(c->dir_fd, &end, NULL) == 0 && end.started_at >= c->rec->started_at)
+	if (exits_load(c->sv->exits, c->rec->id, &end, NULL) == 0 &&
+	    end.started_at >= c->rec->started_at)
 		run_ended(c, end.code, end.finished_at);
 	else
 		run_ended(c, EXIT_KILLED, now_real_ns());

@@ -23,6 +23,7 @@
 #include "engine/container/cgroup.h"
 #include "engine/container/seccomp.h"
 #include "engine/state/dirs.h"
+#include "engine/state/exits.h"
 #include "engine/state/record.h"
 #include "engine/supervise/action.h"
 #include "engine/supervise/control.h"
@@ -45,6 +46,7 @@ struct supervisor {
 	char *run_dir;
 	int run_fd, lock_fd, comp_fd, monitor_fd; /* …; our own binary and comp-monitor, to exec */
 	char *init_layer;
+	struct exits *exits;
 	struct cgroup_host *cgroups;
 	struct loop *loop;
 	struct control_server *server;

@@ -22,6 +22,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/util.h"
+#include "engine/state/dirs.h"
 #include "engine/supervise/log_tail.h"
 
 #define WINDOW (4 * (LOG_FRAME_MAX + LOG_FRAME_EXTRA))
@@ -97,6 +98,20 @@ static bool was_removed(int fd)
 	struct stat st;
 
 	return fd >= 0 && fstat(fd, &st) == 0 && st.st_nlink == 0;
+}
+
+/* A container's directory gets another name before it is taken apart. */
+static bool is_doomed(int dirfd)
+{
+	char path[FD_PATH_MAX], name[PATH_MAX];
+	ssize_t n = readlink(fd_path(dirfd, path), name, sizeof(name) - 1);
+	const char *base;
+
+	if (n < 0)
+		return true;
+	name[n] = '\0';
+	base = strrchr(name, '/');
+	return (base && skip_prefix(base + 1, DIRS_DOOMED)) || was_removed(dirfd);
 }
 
 /* Look for the file after the current one.  Numbers are without holes unless the
@@ -450,12 +465,11 @@ static int next_any(struct log_reader *r, struct log_record *rec, struct err *e)
 	}
 }
 
-/* No more, now: for good?  A writer never removes the newest file, so when that is gone
- * the container is being removed.  (IN_DELETE_SELF alone would not do: it is
- * held back while anybody, like us, has the directory open.) */
+/* No more, now: for good?  (IN_DELETE_SELF would not do: it is held back while
+ * anybody, like us, has the directory open.) */
 static int at_end(struct log_reader *r, struct log_record *rec)
 {
-	if (r->o.follow && !was_removed(r->dirfd) && !was_removed(r->fd)) {
+	if (r->o.follow && !is_doomed(r->dirfd) && !was_removed(r->fd)) {
 		r->idle = true;
 		return -EAGAIN;
 	}
@@ -520,7 +534,7 @@ static int add_watch(int inotify, int dirfd, struct err *e)
 {
 	char path[FD_PATH_MAX];
 	int wd = inotify_add_watch(inotify, fd_path(dirfd, path),
-				   IN_MODIFY | IN_CREATE | IN_DELETE | IN_ONLYDIR);
+				   IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVE_SELF | IN_ONLYDIR);
 
 	return wd < 0 ? err_errno(e, errno, "watch the log directory") : wd;
 }

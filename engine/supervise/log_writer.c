@@ -196,15 +196,17 @@ static int continue_file(struct log_writer *w, uint32_t number)
 	return 0;
 }
 
-static int open_current(struct log_writer *w)
+/* Continue the newest file; when there is none, or it is no log, start one if
+ * @make says so. */
+static int open_current(struct log_writer *w, bool make)
 {
 	struct numbers found = scan(w->dirfd);
 
 	for (uint32_t n = found.lowest; n && n + w->max_files <= found.highest; n++)
 		remove_number(w, n);
-	if (!found.highest || continue_file(w, found.highest) < 0)
-		return start_file(w, found.highest + 1);
-	return 0;
+	if (found.highest && continue_file(w, found.highest) == 0)
+		return 0;
+	return make ? start_file(w, found.highest + 1) : 0;
 }
 
 void log_writer_init(struct log_writer *w, int dirfd, uint64_t max_size, uint32_t max_files,
@@ -218,7 +220,7 @@ void log_writer_init(struct log_writer *w, int dirfd, uint64_t max_size, uint32_
 		.epoch = epoch,
 	};
 	if (dirfd >= 0)
-		(void)open_current(w); /* tried again at the first write */
+		(void)open_current(w, false); /* tried again at the first write */
 	/* The last run's monitor was killed: what it left unfinished stays so. */
 	if (w->cut_run)
 		(void)put_system(w, LOG_END, "", 0); /* the next frame says it too */
@@ -352,7 +354,7 @@ static int get_ready(struct log_writer *w)
 	if (w->fd < 0) {
 		if (now_mono_ns() < w->retry_at)
 			return -w->lost_errno;
-		r = open_current(w);
+		r = open_current(w, true);
 		if (r < 0) {
 			w->retry_at = now_mono_ns() + RETRY_NS;
 			return r;
@@ -406,8 +408,8 @@ void log_writer_put(struct log_writer *w, enum log_stream stream, const void *p,
 
 void log_writer_end(struct log_writer *w)
 {
-	if (w->dirfd < 0)
-		return;
+	if (w->dirfd < 0 || (w->fd < 0 && !w->lost))
+		return; /* not wanted, or nothing was ever said */
 	w->retry_at = 0;
 	if (get_ready(w) == 0)
 		(void)put_system(w, LOG_END, "", 0); /* readers do without; exit.json counts */

@@ -18,7 +18,7 @@
 
 struct log_writer {
 	int dirfd;         /* the log directory; borrowed; -EBADF: discard everything */
-	int fd;            /* the newest file; -EBADF when none could be opened */
+	int fd;            /* the newest file; -EBADF when there is none, or none could be opened */
 	uint32_t number;   /* its number */
 	uint64_t size;     /* its length up to the last good frame */
 	uint64_t max_size; /* rotate before a file grows beyond this */
@@ -32,7 +32,8 @@ struct log_writer {
 	bool open_line[LOG_SYSTEM]; /* per stream: the last frame ended within a line */
 };
 
-/* Continue the log in @dirfd (borrowed; -EBADF: driver "none").  @max_size and
+/* Continue the log in @dirfd (borrowed; -EBADF: driver "none"), or begin one with
+ * the first output: much of what is started says nothing for long.  @max_size and
  * @max_files: 0 for the defaults; clamped to LOG_MIN_SIZE and 1.  A torn tail of
  * the newest file is cut off.  Problems show as a gap later. */
 void log_writer_init(struct log_writer *w, int dirfd, uint64_t max_size, uint32_t max_files,

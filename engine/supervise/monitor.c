@@ -124,18 +124,6 @@ static int write_record(int dir_fd, const struct report *rep, uint64_t started_a
 	return file_write_atomic(dir_fd, MONITOR_RECORD_NAME, text, strlen(text), 0600, false, e);
 }
 
-static int open_log_dir(const struct monitor_opts *o, struct err *e)
-{
-	int fd;
-
-	if (streq_null(o->launch->spec->log.driver, "none"))
-		return -EBADF;
-	if (mkdirat(o->dir_fd, MONITOR_LOG_DIR, 0700) < 0 && errno != EEXIST)
-		return err_errno(e, errno, "make the log directory");
-	fd = openat(o->dir_fd, MONITOR_LOG_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? err_errno(e, errno, "open the log directory") : fd;
-}
-
 /* Put @fds[i] at number 3 + i, /dev/null where it is negative, and mark all
  * beyond to be closed by exec.  First everything moves out of the way. */
 static int arrange(int *fds, size_t n, int null_fd, int *exe_fd)
@@ -169,7 +157,9 @@ static char **monitor_argv(const struct monitor_opts *o, uint64_t started_at, ui
 
 	strv_add(&v, "comp-monitor");
 	strv_add(&v, spec->name);
+	strv_addf(&v, "id=%s", spec->id);
 	strv_addf(&v, "started=%llu", (unsigned long long)started_at);
+	strv_addf(&v, "exit-slot=%u", o->exit_slot);
 	strv_addf(&v, "epoch=%llu", (unsigned long long)epoch);
 	strv_addf(&v, "max-size=%llu", (unsigned long long)spec->log.max_size);
 	strv_addf(&v, "max-files=%llu",
@@ -185,14 +175,10 @@ static char **monitor_argv(const struct monitor_opts *o, uint64_t started_at, ui
 }
 
 static int prepare(const struct monitor_opts *o, const struct ends *s, uint64_t started_at,
-		   struct report *rep, int *pidfd, int *log_fd, int null_fd, struct err *e)
+		   struct report *rep, int *pidfd, int null_fd, struct err *e)
 {
-	int r;
+	int r = proc_start_ticks(getpid(), &rep->monitor_ticks, e);
 
-	*log_fd = open_log_dir(o, e);
-	if (*log_fd < 0 && *log_fd != -EBADF)
-		return *log_fd;
-	r = proc_start_ticks(getpid(), &rep->monitor_ticks, e);
 	if (r == 0)
 		r = launch(o, s, null_fd, &rep->pid, pidfd, e);
 	if (r == 0)
@@ -203,7 +189,7 @@ static int prepare(const struct monitor_opts *o, const struct ends *s, uint64_t 
 }
 
 static _Noreturn void exec_monitor(const struct monitor_opts *o, const struct ends *s, char **argv,
-				   int pidfd, int log_fd, int supervisor_pidfd, int null_fd)
+				   int pidfd, int supervisor_pidfd, int null_fd)
 {
 	struct err e = ERR_INIT;
 	char *const *env = o->supervisor_env ? o->supervisor_env : environ;
@@ -215,7 +201,7 @@ static _Noreturn void exec_monitor(const struct monitor_opts *o, const struct en
 		      pidfd,
 		      supervisor_pidfd,
 		      o->supervisor_exe_fd,
-		      log_fd,
+		      o->exits_fd,
 		      o->dir_fd,
 		      o->run_dir_fd };
 	int r;
@@ -238,8 +224,7 @@ static _Noreturn void child(const struct monitor_opts *o, const struct ends *s, 
 			    char **argv, int supervisor_pidfd)
 {
 	struct report rep = { 0 };
-	int pidfd = -EBADF, log_fd = -EBADF;
-	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int pidfd = -EBADF, null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int r;
 
 	reset_signals();
@@ -247,14 +232,14 @@ static _Noreturn void child(const struct monitor_opts *o, const struct ends *s, 
 	if (null_fd < 0)
 		r = err_errno(&rep.err, errno, "open /dev/null");
 	else
-		r = prepare(o, s, started_at, &rep, &pidfd, &log_fd, null_fd, &rep.err);
+		r = prepare(o, s, started_at, &rep, &pidfd, null_fd, &rep.err);
 	if (r < 0) {
 		(void)fd_send(s->sock[1], &rep, sizeof(rep), NULL, 0); /* nobody left to tell */
 		_exit(EXIT_SETUP);
 	}
 	/* A supervisor that died meanwhile finds us by monitor.json. */
 	(void)fd_send(s->sock[1], &rep, sizeof(rep), &pidfd, 1);
-	exec_monitor(o, s, argv, pidfd, log_fd, supervisor_pidfd, null_fd);
+	exec_monitor(o, s, argv, pidfd, supervisor_pidfd, null_fd);
 }
 
 /* ---- in the supervisor --------------------------------------------------------------- */
@@ -317,8 +302,6 @@ int monitor_start(const struct monitor_opts *o, struct monitor_started *out, str
 	r = ends_open(&s, o->launch->spec, e);
 	if (r < 0)
 		return r;
-	if (unlinkat(o->dir_fd, MONITOR_EXIT_NAME, 0) < 0 && errno != ENOENT)
-		return err_errno(e, errno, "remove the old %s", MONITOR_EXIT_NAME);
 	argv = monitor_argv(o, out->started_at, epoch, getpid());
 	out->monitor_pid = fork();
 	if (out->monitor_pid < 0)
@@ -464,25 +447,4 @@ int monitor_get_stdin(int monitor_pidfd, bool tty, struct err *e)
 	if (tty ? !isatty(fd) : fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
 		return err_set(e, ENOENT, "the container's stdin is not open");
 	return TAKE_FD(fd);
-}
-
-int monitor_exit_load(int dir_fd, struct monitor_exit *out, struct err *e)
-{
-	_cleanup_(json_unrefp) json *j = NULL;
-	int64_t code;
-	int r = read_json(dir_fd, MONITOR_EXIT_NAME, &j, e);
-
-	if (r < 0)
-		return r;
-	code = json_get_int(j, "code", -1);
-	if (code < 0 || code > 255)
-		return err_set(e, EBADMSG, "%s has no exit code", MONITOR_EXIT_NAME);
-	*out = (struct monitor_exit){
-		.code = (int)code,
-		.signal = (int)json_get_int(j, "signal", 0),
-		.started_at = json_get_u64(j, "started_at", 0),
-		.finished_at = json_get_u64(j, "finished_at", 0),
-		.log_lost = json_get_u64(j, "log_lost", 0),
-	};
-	return 0;
 }

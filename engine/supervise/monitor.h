@@ -7,18 +7,16 @@
  *
  * Files in the container's directory:
  *
- *  log/		the log; log_format.h
+ *  NUMBER.log		the log; log_format.h.  Made with the first output
  *  monitor.json	who runs: {version, boot_id, pid, start_ticks, monitor_pid,
  *			monitor_ticks, started_at}; written before the workload
  *			can run for long, so a supervisor that died before it
  *			wrote its own record loses nothing
- *  exit.json		how it ended: {version, code, signal, started_at, finished_at,
- *			log_lost}; code 0..255 (128 + signal when killed).  Removed by
- *			monitor_start(), on disk (fsync) before the monitor exits.
- *			Room for it is set aside at the start, so a disk that
- *			is full by then does not matter.
  *
- * When a monitor's pidfd becomes readable, either exit.json is there, or the
+ * How a run ended goes into the slot of the project's exits file that the caller
+ * took for it (engine/state/exits.h), and is on disk before the monitor exits.
+ *
+ * When a monitor's pidfd becomes readable, either that record is there, or the
  * monitor itself was killed: then the container's output is lost and it cannot
  * go on.  Kill its cgroup and treat it as exited with 137.
  *
@@ -49,10 +47,7 @@
 #define MONITOR_LOCK_NAME      "lock"          /* flock(2)ed by the supervisor; holds its pid */
 #define MONITOR_ELECTION_NAME  "monitors.lock" /* flock(2)ed by the monitor that starts one */
 #define MONITOR_EPOCH_NAME     "log-epoch"     /* of the log's order; see log_format.h */
-#define MONITOR_LOG_DIR        "log"
 #define MONITOR_RECORD_NAME    "monitor.json"
-#define MONITOR_EXIT_NAME      "exit.json"
-#define MONITOR_EXIT_TEMP_NAME ".exit.json.tmp" /* the room set aside */
 
 /* Descriptors of comp-monitor.  Fixed, so that a supervisor can fetch them with
  * pidfd_getfd(2); an unused one is /dev/null. */
@@ -64,7 +59,7 @@ enum monitor_fd {
 	MONITOR_FD_CONTAINER,      /* pidfd of init, our child */
 	MONITOR_FD_SUPERVISOR,     /* pidfd */
 	MONITOR_FD_SUPERVISOR_EXE, /* sealed memfd of comp */
-	MONITOR_FD_LOG,            /* log directory; closed with driver none */
+	MONITOR_FD_EXITS,          /* the project's exits file */
 	MONITOR_FD_DIR,            /* the container's directory */
 	MONITOR_FD_RUN,            /* the project's run directory */
 	MONITOR_FD_END,
@@ -75,7 +70,9 @@ struct monitor_opts {
 	/* What to launch.  stdio, console_sock and error_fd are set by
 	 * monitor_start(); the rest is the caller's. */
 	const struct launch *launch;
-	int dir_fd;          /* containers/ID; must be readable (not O_PATH), for fsync(2) */
+	int dir_fd;          /* containers/ID */
+	int exits_fd;        /* the project's exits file, and the slot in it of this run */
+	uint32_t exit_slot;
 	int run_dir_fd;      /* COMP_RUN/PROJECT */
 	uint64_t started_at; /* CLOCK_REALTIME ns of this run; 0: now */
 	/* For starting a new supervisor.  exe_fd -EBADF: none will be started.
@@ -87,6 +84,7 @@ struct monitor_opts {
 #define MONITOR_OPTS_INIT                                                                          \
 	((struct monitor_opts){ .monitor_exe_fd = -EBADF,                                          \
 				.dir_fd = -EBADF,                                                  \
+				.exits_fd = -EBADF,                                                \
 				.run_dir_fd = -EBADF,                                              \
 				.supervisor_exe_fd = -EBADF })
 
@@ -106,8 +104,8 @@ struct monitor_started {
 	uint64_t start_ticks, monitor_ticks;
 };
 
-/* Fork.  Blocks for the fork(2) only; all else happens in the child.  Removes
- * exit.json of the run before (read it first).  On failure nothing is left. */
+/* Fork.  Blocks for the fork(2) only; all else happens in the child.  On failure
+ * nothing is left. */
 int monitor_start(const struct monitor_opts *o, struct monitor_started *out, struct err *e);
 
 /* The second half: receive what the child says about the container, when @s->sock
@@ -132,21 +130,12 @@ struct monitor_record {
 int monitor_record_load(int dir_fd, struct monitor_record *out, struct err *e);
 
 /* Open pidfds of the monitor and process in @r.  -ESRCH: the monitor is gone (or it
- * was another boot): look for exit.json.  *pidfd is -ESRCH when the process is
+ * was another boot): look for its exit record.  *pidfd is -ESRCH when the process is
  * gone while its monitor still writes the record. */
 int monitor_adopt(const struct monitor_record *r, int *monitor_pidfd, int *pidfd, struct err *e);
 
 /* A copy of the container's terminal master, or the writing end of its stdin, from
  * its monitor; the caller closes it.  -ENOENT: has none (or not yet). */
 int monitor_get_stdin(int monitor_pidfd, bool tty, struct err *e);
-
-struct monitor_exit {
-	int code;                         /* 0..255 */
-	int signal;                       /* 0: exited by itself */
-	uint64_t started_at, finished_at; /* CLOCK_REALTIME ns */
-	uint64_t log_lost;                /* bytes of output that could not be written */
-};
-/* -ENOENT: no exit record. */
-int monitor_exit_load(int dir_fd, struct monitor_exit *out, struct err *e);
 
 #endif

@@ -22,6 +22,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/util.h"
+#include "engine/state/exits.h"
 #include "engine/supervise/log_writer.h"
 #include "engine/supervise/monitor.h"
 #include "engine/supervise/successor.h"
@@ -34,13 +35,13 @@
 #define DRAIN_NS      (2 * NSEC_PER_SEC)
 #define SETTLE_NS     (15 * NSEC_PER_SEC)
 #define TERMINAL_LOOP 16
-#define EXIT_ROOM     512 /* bytes; an exit record is shorter */
 
 struct monitor {
 	struct log_writer log;
 	struct successor successor;
 	int epoll;
-	int exit_fd; /* of the room set aside for exit.json */
+	const char *id;
+	uint32_t exit_slot;
 	char *buffer;
 	bool buffer_used; /* more than KEEP_SIZE of it holds pages */
 	bool pipe_grown[LOG_SYSTEM];
@@ -198,50 +199,22 @@ static void release_buffer(struct monitor *m)
 }
 
 /* ---- the exit record ------------------------------------------------------------- */
-/* Blocks on the disk are taken now, so that the record fits later on a full one. */
-static void set_room_aside(struct monitor *m)
-{
-	m->exit_fd = openat(MONITOR_FD_DIR, MONITOR_EXIT_TEMP_NAME,
-			    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (m->exit_fd >= 0)
-		(void)fallocate(m->exit_fd, 0, 0, EXIT_ROOM); /* not everywhere; then we hope */
-}
-
-static int write_exit_record(struct monitor *m, const char *text, size_t n)
-{
-	if (m->exit_fd < 0)
-		set_room_aside(m);
-	errno = EIO; /* of a short write */
-	if (m->exit_fd < 0 || pwrite(m->exit_fd, text, n, 0) != (ssize_t)n ||
-	    ftruncate(m->exit_fd, (off_t)n) < 0 || fsync(m->exit_fd) < 0 ||
-	    renameat(MONITOR_FD_DIR, MONITOR_EXIT_TEMP_NAME, MONITOR_FD_DIR, MONITOR_EXIT_NAME) <
-		    0 ||
-	    fsync(MONITOR_FD_DIR) < 0)
-		return -errno;
-	return 0;
-}
-
 static int record_exit(struct monitor *m, const siginfo_t *how)
 {
 	bool killed = how->si_code != CLD_EXITED;
-	int signal = killed ? how->si_status : 0;
-	int code = killed ? 128 + how->si_status : how->si_status;
-	char text[EXIT_ROOM];
-	int n = snprintf(text, sizeof(text),
-			 "{\"version\":%d,\"code\":%d,\"signal\":%d,\"started_at\":%llu,"
-			 "\"finished_at\":%llu,\"log_lost\":%llu}\n",
-			 MONITOR_VERSION, code, signal, (unsigned long long)m->started_at,
-			 (unsigned long long)now_real_ns(), (unsigned long long)m->log.lost_total);
+	const struct exit_record record = { .code = killed ? 128 + how->si_status : how->si_status,
+					    .signal = killed ? how->si_status : 0,
+					    .started_at = m->started_at,
+					    .finished_at = now_real_ns(),
+					    .log_lost = m->log.lost_total };
+	int r = -EIO;
 
-	for (int tries = 0; tries < 20; tries++) {
-		int r = write_exit_record(m, text, (size_t)n);
-
-		if (r == 0 || r == -ENOENT)
-			return r; /* ENOENT: the container was removed under us; nobody will ask */
-		m->exit_fd = fd_close(m->exit_fd);
-		(void)usleep(100000); /* a disk that fails; there is nobody to wait for instead */
+	for (int tries = 0; r < 0 && tries < 20; tries++) {
+		if (tries > 0)
+			(void)usleep(100000); /* a disk that fails: nothing to wait for but time */
+		r = exit_slot_save(MONITOR_FD_EXITS, m->exit_slot, m->id, &record);
 	}
-	return -EIO;
+	return r;
 }
 
 /* ---- the loop --------------------------------------------------------------------- */
@@ -337,7 +310,8 @@ static int finish(struct monitor *m)
 
 /* ---- arguments -------------------------------------------------------------------- */
 struct arguments {
-	uint64_t started, epoch, max_size, max_files, supervisor;
+	const char *id;
+	uint64_t started, exit_slot, epoch, max_size, max_files, supervisor;
 	bool log;
 	char **supervisor_argv; /* NULL: none */
 };
@@ -348,16 +322,19 @@ static bool parse_arguments(char **argv, struct arguments *a)
 		const char *key;
 		uint64_t *value;
 	} known[] = {
-		{ "started=", &a->started },       { "epoch=", &a->epoch },
-		{ "max-size=", &a->max_size },     { "max-files=", &a->max_files },
-		{ "supervisor=", &a->supervisor },
+		{ "started=", &a->started },     { "exit-slot=", &a->exit_slot },
+		{ "epoch=", &a->epoch },         { "max-size=", &a->max_size },
+		{ "max-files=", &a->max_files }, { "supervisor=", &a->supervisor },
 	};
 
 	a->log = true;
 	for (; *argv && !streq(*argv, "--"); argv++) {
-		bool found = streq(*argv, "log=none");
+		const char *id = skip_prefix(*argv, "id=");
+		bool found = id || streq(*argv, "log=none");
 
-		if (found)
+		if (id)
+			a->id = id;
+		else if (found)
 			a->log = false;
 		for (size_t i = 0; i < ARRAY_SIZE(known) && !found; i++) {
 			const char *value = skip_prefix(*argv, known[i].key);
@@ -369,12 +346,12 @@ static bool parse_arguments(char **argv, struct arguments *a)
 	}
 	if (*argv && argv[1])
 		a->supervisor_argv = argv + 1;
-	return true;
+	return a->id && a->exit_slot <= UINT32_MAX;
 }
 
 int main(int argc, char **argv)
 {
-	struct monitor m = { .exit_fd = -EBADF };
+	struct monitor m = { 0 };
 	struct arguments a = { 0 };
 	sigset_t while_waiting;
 
@@ -386,13 +363,14 @@ int main(int argc, char **argv)
 	}
 	set_signals(&while_waiting);
 	open_slots(&m);
+	m.id = a.id;
 	m.started_at = a.started;
+	m.exit_slot = (uint32_t)a.exit_slot;
 	m.buffer = mmap(NULL, BUFFER_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 			0);
 	if (m.epoll < 0 || m.buffer == MAP_FAILED)
 		return 1;
-	set_room_aside(&m);
-	log_writer_init(&m.log, a.log ? MONITOR_FD_LOG : -EBADF, a.max_size,
+	log_writer_init(&m.log, a.log ? MONITOR_FD_DIR : -EBADF, a.max_size,
 			(uint32_t)MIN(a.max_files, (uint64_t)INT32_MAX), a.epoch);
 	successor_init(&m.successor, MONITOR_FD_SUPERVISOR, (pid_t)a.supervisor,
 		       MONITOR_FD_SUPERVISOR_EXE, MONITOR_FD_RUN, a.supervisor_argv, environ);

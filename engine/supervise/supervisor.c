@@ -423,6 +423,7 @@ static void supervisor_done(struct supervisor *sv)
 	source_free(sv->idle);
 	source_free(sv->follow_timer);
 	netlink_free(sv->nl);
+	exits_free(sv->exits);
 	cgroup_host_free(sv->cgroups);
 	seccomp_cache_free(sv->seccomp);
 	resolv_done(&sv->host_resolv);

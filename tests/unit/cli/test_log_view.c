@@ -54,8 +54,7 @@ static struct record *make_record(const char *id, const char *name)
 
 static void open_log(struct place *p, const struct record *r, struct log_writer *w, int *fd)
 {
-	_cleanup_(free_p) char *dir = dirs_container(&p->dirs, "demo", r->id);
-	_cleanup_(free_p) char *path = path_join(dir, MONITOR_LOG_DIR);
+	_cleanup_(free_p) char *path = dirs_container(&p->dirs, "demo", r->id);
 
 	assert_int_equal(mkdir_p(AT_FDCWD, path, 0700, NULL), 0);
 	*fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -51,32 +51,6 @@ static void save(int dirfd, const char *name, const char *text, size_t n)
 }
 
 /* ---- records -------------------------------------------------------------------- */
-static const char exit_text[] = "{\"version\":1,\"code\":137,\"signal\":9,\"started_at\":5,"
-				"\"finished_at\":7,\"log_lost\":3}\n";
-
-static void test_exit_record(void **state)
-{
-	struct place *p = *state;
-	struct monitor_exit x;
-	struct err e = ERR_INIT;
-
-	assert_int_equal(monitor_exit_load(p->fd, &x, &e), -ENOENT);
-	save(p->fd, MONITOR_EXIT_NAME, exit_text, strlen(exit_text));
-	assert_int_equal(monitor_exit_load(p->fd, &x, &e), 0);
-	assert_int_equal(x.code, 137);
-	assert_int_equal(x.signal, 9);
-	assert_int_equal(x.started_at, 5);
-	assert_int_equal(x.finished_at, 7);
-	assert_int_equal(x.log_lost, 3);
-	/* Cut anywhere it is refused, with a sentence. */
-	for (size_t n = 0; n < strlen(exit_text) - 2; n++) {
-		e = ERR_INIT;
-		save(p->fd, MONITOR_EXIT_NAME, exit_text, n);
-		assert_int_equal(monitor_exit_load(p->fd, &x, &e), -EBADMSG);
-		assert_true(e.msg[0]);
-	}
-}
-
 static void test_foreign_records(void **state)
 {
 	static const char *const texts[] = {
@@ -85,9 +59,6 @@ static void test_foreign_records(void **state)
 		"null",
 		"{}",
 		"{\"version\":1}",
-		"{\"version\":\"x\",\"code\":1}",
-		"{\"version\":1,\"code\":256}",
-		"{\"version\":1,\"code\":-1}",
 		"{\"version\":1,\"boot_id\":\"b\",\"pid\":1,\"monitor_pid\":5}",
 		"{\"version\":1,\"boot_id\":\"b\",\"pid\":5,\"monitor_pid\":-1}",
 		"{\"version\":1,\"boot_id\":\"b\",\"pid\":99999999999,\"monitor_pid\":5}",
@@ -97,12 +68,9 @@ static void test_foreign_records(void **state)
 	};
 	struct place *p = *state;
 	struct monitor_record r;
-	struct monitor_exit x;
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-		save(p->fd, MONITOR_EXIT_NAME, texts[i], strlen(texts[i]));
 		save(p->fd, MONITOR_RECORD_NAME, texts[i], strlen(texts[i]));
-		assert_int_equal(monitor_exit_load(p->fd, &x, NULL), -EBADMSG);
 		assert_int_equal(monitor_record_load(p->fd, &r, NULL), -EBADMSG);
 	}
 }
@@ -261,7 +229,6 @@ int main(void)
 {
 #define MONITOR_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		MONITOR_TEST(test_exit_record),
 		MONITOR_TEST(test_foreign_records),
 		MONITOR_TEST(test_adopt),
 		MONITOR_TEST(test_successor_found),

@@ -320,27 +320,115 @@ static char *file_of(const struct dirs *d, const char *project, const char *id, 
 	return path_join(dir, name);
 }
 
+/* ---- the file ------------------------------------------------------------------ */
+/* Two files take turns: the next state is written over the older one, then they
+ * change places (rename(2), RENAME_EXCHANGE).  A reader by name finds a whole record, as
+ * with a temporary file, but no inode and no block is made or given back for each
+ * change, which is what costs.  Who opened the file just before two changes may
+ * read a mixture; the sum at its end tells, and so it does after a power failure.
+ */
+#define NAME  "state.json"
+#define OTHER ".state.json"
+
+#define SUM_KEY ",\"sum\":\""
+
+static uint64_t sum_of(const char *text, size_t n)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ (uint8_t)text[i]) * UINT64_C(0x100000001b3);
+	return h;
+}
+
+static void add_text(struct buf *b, json *j)
+{
+	const char *text = json_text(j);
+	size_t n = strlen(text) - 1; /* up to the closing brace */
+
+	buf_add(b, text, n);
+	buf_printf(b, SUM_KEY "%016llx\"}", (unsigned long long)sum_of(text, n));
+}
+
+/* A text without a sum, from another hand, is as good. */
+static bool sum_is_right(const struct buf *b)
+{
+	const char *at = memmem(buf_str(b), b->len, SUM_KEY, strlen(SUM_KEY));
+	char want[20];
+
+	if (!at)
+		return true;
+	snprintf(want, sizeof(want), "%016llx",
+		 (unsigned long long)sum_of(b->data, (size_t)(at - b->data)));
+	return strncmp(at + strlen(SUM_KEY), want, strlen(want)) == 0;
+}
+
+static int write_over(int dir, const struct buf *b, bool durable)
+{
+	_cleanup_(fd_closep) int fd = openat(dir, OTHER, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+					     0600);
+	int r = fd < 0 ? -errno : fd_write_all(fd, b->data, b->len);
+
+	/* Not O_TRUNC: a file system may take that for a replacement, and flush it. */
+	if (r == 0 && (ftruncate(fd, (off_t)b->len) < 0 || (durable && fsync(fd) < 0)))
+		r = -errno;
+	return r;
+}
+
+static int change_places(int dir, bool durable)
+{
+	if (renameat2(dir, OTHER, dir, NAME, RENAME_EXCHANGE) < 0 &&
+	    ((errno != ENOENT && errno != EINVAL) || renameat(dir, OTHER, dir, NAME) < 0))
+		return -errno; /* ENOENT: the first one; EINVAL: not a matter of every file system */
+	return durable && fsync(dir) < 0 ? -errno : 0;
+}
+
 int record_save(const struct record *r, const struct dirs *d, bool durable, struct err *e)
 {
-	_cleanup_(free_p) char *path = file_of(d, r->project, r->id, "state.json");
+	_cleanup_(free_p) char *path = dirs_container(d, r->project, r->id);
+	_cleanup_(fd_closep) int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_(json_unrefp) json *j = record_to_json(r);
-	const char *text = json_text(j);
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int ret = dir < 0 ? -errno : 0;
 
-	return file_write_atomic(AT_FDCWD, path, text, strlen(text), 0600, durable, e);
+	add_text(&b, j);
+	if (ret == 0)
+		ret = write_over(dir, &b, durable);
+	if (ret == 0)
+		ret = change_places(dir, durable);
+	return ret < 0 ? err_errno(e, -ret, "write %s/" NAME, path) : 0;
+}
+
+static int load_one(const char *path, struct record **out, struct err *e)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(json_unrefp) json *j = NULL;
+	int r = file_read(AT_FDCWD, path, RECORD_FILE_MAX, &b, e);
+
+	if (r < 0)
+		return r;
+	if (!sum_is_right(&b))
+		return err_set(e, EBADMSG, "%s: is damaged", path);
+	r = json_parse(buf_str(&b), b.len, &j, e);
+	if (r == 0)
+		r = record_from_json(j, out, e);
+	return r < 0 ? err_wrap(e, r, "%s", path) : 0;
 }
 
 int record_load(const struct dirs *d, const char *project, const char *id, struct record **out,
 		struct err *e)
 {
-	_cleanup_(free_p) char *path = file_of(d, project, id, "state.json");
-	_cleanup_(json_unrefp) json *j = NULL;
-	int r = json_read_file(AT_FDCWD, path, RECORD_FILE_MAX, &j, e);
+	_cleanup_(free_p) char *path = file_of(d, project, id, NAME);
+	_cleanup_(free_p) char *other = file_of(d, project, id, OTHER);
+	int r = load_one(path, out, e);
 
+	for (int tries = 0; r < 0 && r != -ENOENT && tries < 3; tries++) {
+		/* Read while it was written, or damaged for good: then what it was before. */
+		if (load_one(tries < 2 ? path : other, out, NULL) == 0)
+			r = 0;
+	}
 	if (r < 0)
 		return r;
-	r = record_from_json(j, out, e);
-	if (r < 0)
-		return err_wrap(e, r, "%s", path);
 	if (!streq((*out)->id, id) || !streq((*out)->project, project)) {
 		record_free(*out);
 		*out = NULL;
@@ -369,7 +457,7 @@ static bool may_be_good(int r)
 static void quarantine(const struct dirs *d, const char *project, const char *id, char ***problems,
 		       const struct err *why)
 {
-	_cleanup_(free_p) char *from = file_of(d, project, id, "state.json");
+	_cleanup_(free_p) char *from = file_of(d, project, id, NAME);
 	_cleanup_(free_p) char *to = xasprintf("%s" RECORD_CORRUPT "%llu", from,
 					       (unsigned long long)(now_real_ns() / NSEC_PER_SEC));
 

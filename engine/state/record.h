@@ -1,6 +1,6 @@
 /* engine/state/record.h: what is known about a container while it lives.
  *
- * One record per container, containers/ID/state.json, rewritten whole and
+ * One record per container, containers/ID/state.json, replaced as a whole and
  * atomically by the supervisor at each change and read by anybody (`ps`, `ls`
  * and `logs` need no supervisor).  The fixed half of a container is its
  * spec.json; this is the half that changes.  A record whose content is damaged is

@@ -41,10 +41,11 @@ struct launch {
 	const struct container_spec *spec;
 
 	/* The container's state directory, absolute, as seen in the caller's
-	 * mount namespace.  upper/ and work/ are made when missing.  The files
-	 * hosts, hostname and resolv.conf are mounted over those in /etc when
-	 * they exist (the caller writes them before). */
+	 * mount namespace.  upper/ and work/ are made when missing. */
 	const char *dir_path;
+	/* What /etc/hosts, hostname and resolv.conf say; NULL: the image's own.  They live in
+	 * memory and end with the run. */
+	const char *hosts, *hostname, *resolv_conf;
 	/* Of launch_init_layer(); NULL: none. */
 	const char *init_layer;
 

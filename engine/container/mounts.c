@@ -21,6 +21,7 @@
 #include "volumes/local.h"
 
 #define POPULATED "volumes-populated" /* in the state directory: first use is over */
+#define ETC_SIZE  (4 << 20)	       /* bytes for all files in /etc that are ours */
 
 /* ---- sources ------------------------------------------------------------------------- */
 /* The directory that holds _data, and what volume.json there says. */
@@ -235,36 +236,9 @@ int setup_mounts(struct setup *s, struct err *e)
 	return 0;
 }
 
-/* ---- /etc/hosts, hostname, resolv.conf
- * ------------------------------------------------------------ */
-int setup_etc(struct setup *s, struct err *e)
-{
-	static const char *const files[] = { "hosts", "hostname", "resolv.conf" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		_cleanup_(fd_closep) int from = -EBADF, mount = -EBADF, target = -EBADF;
-		char path[32];
-		int r;
-
-		from = openat(s->dir_fd, files[i], O_PATH | O_NOFOLLOW | O_CLOEXEC);
-		if (from < 0 && errno == ENOENT)
-			continue;
-		if (from < 0)
-			return err_errno(e, errno, "open %s", files[i]);
-		mount = bind_open_fd(from, false, NULL, e);
-		if (mount < 0)
-			return mount;
-		snprintf(path, sizeof(path), "/etc/%s", files[i]);
-		target = target_open(s->root_fd, path, false, e);
-		r = target < 0 ? target : bind_attach(mount, target, e);
-		if (r < 0)
-			return err_wrap(e, r, "%s", path);
-	}
-	return 0;
-}
-
-/* ---- secrets and configs
- * ------------------------------------------------------------------------------ */
+/* ---- files of our making ----------------------------------------------------------------------
+ * Their content lives in a tmpfs, never on disk; the binds keep it alive when
+ * the tmpfs itself has gone with the old root. */
 static int write_file(int dir, const char *name, const struct file_spec *f, struct err *e)
 {
 	_cleanup_(fd_closep) int fd = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC,
@@ -281,21 +255,19 @@ static int write_file(int dir, const char *name, const struct file_spec *f, stru
 	return 0;
 }
 
-static int place_file(struct setup *s, int dir, size_t i, struct err *e)
+/* @f, called @name in the tmpfs @dir, at its target. */
+static int place_file(struct setup *s, int dir, const char *name, const struct file_spec *f,
+		      bool read_only, struct err *e)
 {
-	const struct file_spec *f = &s->spec->files[i];
 	_cleanup_(fd_closep) int from = -EBADF, mount = -EBADF, target = -EBADF;
-	char name[24];
-	int r;
+	int r = write_file(dir, name, f, e);
 
-	snprintf(name, sizeof(name), "%zu", i);
-	r = write_file(dir, name, f, e);
 	if (r < 0)
 		return r;
 	from = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (from < 0)
 		return err_errno(e, errno, "open");
-	mount = bind_open_fd(from, true, NULL, e);
+	mount = bind_open_fd(from, read_only, NULL, e);
 	if (mount < 0)
 		return mount;
 	target = target_open(s->root_fd, f->target, false, e);
@@ -305,7 +277,41 @@ static int place_file(struct setup *s, int dir, size_t i, struct err *e)
 	return r < 0 ? r : bind_attach(mount, target, e);
 }
 
-/* Their content lives in a tmpfs, never on disk; the binds keep it alive. */
+static int open_aside(struct setup *s, uint64_t size, int *tmpfs, struct err *e)
+{
+	*tmpfs = bind_tmpfs(size, 0700, NULL, false, e);
+	return *tmpfs < 0 ? *tmpfs : attach_aside(s, *tmpfs, e);
+}
+
+/* /etc/hosts, hostname and resolv.conf; the container may write to them, within limits. */
+int setup_etc(struct setup *s, struct err *e)
+{
+	const struct file_spec files[] = {
+		{ .target = "/etc/hosts", .content = (char *)s->l->hosts },
+		{ .target = "/etc/hostname", .content = (char *)s->l->hostname },
+		{ .target = "/etc/resolv.conf", .content = (char *)s->l->resolv_conf },
+	};
+	_cleanup_(fd_closep) int tmpfs = -EBADF;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(files); i++) {
+		struct file_spec f = files[i];
+
+		if (!f.content)
+			continue;
+		f.size = strlen(f.content);
+		f.mode = 0644;
+		if (tmpfs < 0)
+			r = open_aside(s, ETC_SIZE, &tmpfs, e);
+		if (r == 0)
+			r = place_file(s, tmpfs, f.target + strlen("/etc/"), &f, false, e);
+		if (r < 0)
+			err_wrap(e, r, "%s", f.target);
+	}
+	return r;
+}
+
+/* Secrets and configs. */
 int setup_files(struct setup *s, struct err *e)
 {
 	_cleanup_(fd_closep) int tmpfs = -EBADF;
@@ -313,12 +319,12 @@ int setup_files(struct setup *s, struct err *e)
 
 	if (s->spec->n_files == 0)
 		return 0;
-	tmpfs = bind_tmpfs(0, 0700, NULL, false, e);
-	if (tmpfs < 0)
-		return tmpfs;
-	r = attach_aside(s, tmpfs, e);
+	r = open_aside(s, 0, &tmpfs, e);
 	for (size_t i = 0; r == 0 && i < s->spec->n_files; i++) {
-		r = place_file(s, tmpfs, i, e);
+		char name[24];
+
+		snprintf(name, sizeof(name), "%zu", i);
+		r = place_file(s, tmpfs, name, &s->spec->files[i], true, e);
 		if (r < 0)
 			err_wrap(e, r, "file %s", s->spec->files[i].target);
 	}

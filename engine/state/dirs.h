@@ -11,6 +11,7 @@
  *	  PROJECT/lock			flock(2)ed by the project's supervisor
  *	  PROJECT/control.sock		its socket
  *	  PROJECT/nethelper.sock, netns/ID
+ *	  PROJECT/monitors/ID		who runs it; see engine/supervise/monitor.h
  *
  * Containers sit below their project so that `ps` and `down` read one directory
  * however many projects the machine has.  Every directory is 0700.

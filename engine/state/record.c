@@ -415,28 +415,6 @@ static int load_one(const char *path, struct record **out, struct err *e)
 	return r < 0 ? err_wrap(e, r, "%s", path) : 0;
 }
 
-int record_load(const struct dirs *d, const char *project, const char *id, struct record **out,
-		struct err *e)
-{
-	_cleanup_(free_p) char *path = file_of(d, project, id, NAME);
-	_cleanup_(free_p) char *other = file_of(d, project, id, OTHER);
-	int r = load_one(path, out, e);
-
-	for (int tries = 0; r < 0 && r != -ENOENT && tries < 3; tries++) {
-		/* Read while it was written, or damaged for good: then what it was before. */
-		if (load_one(tries < 2 ? path : other, out, NULL) == 0)
-			r = 0;
-	}
-	if (r < 0)
-		return r;
-	if (!streq((*out)->id, id) || !streq((*out)->project, project)) {
-		record_free(*out);
-		*out = NULL;
-		return err_set(e, EBADMSG, "%s: belongs to another container", path);
-	}
-	return 0;
-}
-
 /* Not the file's content but we, or now, are the reason: it may well be read later,
  * or by a newer comp. */
 static bool may_be_good(int r)
@@ -451,6 +429,28 @@ static bool may_be_good(int r)
 	default:
 		return true;
 	}
+}
+
+int record_load(const struct dirs *d, const char *project, const char *id, struct record **out,
+		struct err *e)
+{
+	_cleanup_(free_p) char *path = file_of(d, project, id, NAME);
+	_cleanup_(free_p) char *other = file_of(d, project, id, OTHER);
+	int r = load_one(path, out, e);
+
+	for (int tries = 0; r < 0 && !may_be_good(r) && tries < 3; tries++) {
+		/* Read while it was written, or damaged for good: then what it was before. */
+		if (load_one(tries < 2 ? path : other, out, NULL) == 0)
+			r = 0;
+	}
+	if (r < 0)
+		return r;
+	if (!streq((*out)->id, id) || !streq((*out)->project, project)) {
+		record_free(*out);
+		*out = NULL;
+		return err_set(e, EBADMSG, "%s: belongs to another container", path);
+	}
+	return 0;
 }
 
 /* Move an unreadable record out of the way, keeping it for a person to look at. */

@@ -175,8 +175,9 @@ static int publish(struct container *c, struct err *e)
 		}
 		c->sv->firewall_dirty = true;
 	}
+	r = c->n_held ? record_save(c->rec, c->sv->dirs, false, e) : 0;
 	release_held(c);
-	return 0;
+	return r;
 }
 
 static void unpublish(struct container *c)
@@ -238,20 +239,13 @@ static const char *hostname_of(const struct container *c, char short_id[13])
 	return c->spec->hostname ? c->spec->hostname : short_id;
 }
 
-static int write_file(const struct container *c, const char *name, const struct buf *text,
-		      struct err *e)
+static int hosts_text(const struct container *c, struct buf *text, struct err *e)
 {
-	return file_write_atomic(c->dir_fd, name, buf_str(text), text->len, 0644, false, e);
-}
-
-static int write_hosts(struct container *c, const char *hostname, struct err *e)
-{
-	_cleanup_(buf_done) struct buf text = BUF_INIT;
+	char short_id[13];
 	_cleanup_(strv_freep) char **addresses = NULL;
-	struct hosts_container h = { .hostname = hostname,
+	struct hosts_container h = { .hostname = hostname_of(c, short_id),
 				     .domainname = c->spec->domainname,
 				     .extra_hosts = c->spec->extra_hosts };
-	int r;
 
 	for (size_t i = 0; i < c->rec->n_networks; i++) {
 		if (c->rec->networks[i].ipv4)
@@ -264,14 +258,12 @@ static int write_hosts(struct container *c, const char *hostname, struct err *e)
 	h.addresses = addresses;
 	if (c->spec->net.mode == NAMESPACE_HOST)
 		h.host_gateway = "127.0.0.1";
-	r = hosts_container_text(&h, &text, e);
-	return r < 0 ? r : write_file(c, "hosts", &text, e);
+	return hosts_container_text(&h, text, e);
 }
 
-static int write_resolv(struct container *c, struct err *e)
+static void resolv_text(const struct container *c, struct buf *text)
 {
 	static char *const none[] = { NULL };
-	_cleanup_(buf_done) struct buf text = BUF_INIT;
 	const struct resolv_conf *host = &c->sv->host_resolv;
 	struct resolv_container r = { .search = c->spec->dns_search,
 				      .options = c->spec->dns_opt,
@@ -282,22 +274,29 @@ static int write_resolv(struct container *c, struct err *e)
 		r.nameservers = c->spec->dns        ? c->spec->dns
 				: host->nameservers ? host->nameservers
 						    : none;
-	resolv_container_text(&r, &text);
-	return write_file(c, "resolv.conf", &text, e);
+	resolv_container_text(&r, text);
 }
 
-static int write_files(struct container *c, struct err *e)
+void etc_texts_done(struct etc_texts *t)
 {
-	_cleanup_(buf_done) struct buf text = BUF_INIT;
-	char short_id[13];
-	const char *hostname = hostname_of(c, short_id);
-	int r;
+	buf_done(&t->hosts);
+	buf_done(&t->hostname);
+	buf_done(&t->resolv_conf);
+}
 
-	buf_printf(&text, "%s\n", hostname);
-	r = write_file(c, "hostname", &text, e);
-	if (r == 0)
-		r = write_hosts(c, hostname, e);
-	return r < 0 ? r : write_resolv(c, e);
+int connect_etc(struct container *c, struct etc_texts *t, struct err *e)
+{
+	/* network_mode: service:x, whose namespace it is, says whom names mean in it. */
+	struct container *owner = c->spec->net.mode == NAMESPACE_CONTAINER
+					  ? connect_namespace_owner(c, &c->spec->net)
+					  : c;
+	char short_id[13];
+
+	if (!owner)
+		return err_set(e, ENOENT, "%s has no network to join", c->spec->net.container);
+	buf_printf(&t->hostname, "%s\n", hostname_of(c, short_id));
+	resolv_text(owner, &t->resolv_conf);
+	return hosts_text(owner, &t->hosts, e);
 }
 
 /* ---- addresses -------------------------------------------------------------------- */
@@ -348,7 +347,6 @@ static int attach(struct container *c, const struct network_spec *spec, size_t i
 	return 0;
 }
 
-/* Addresses are written to the record before any link is made: intent first. */
 static int attach_all(struct container *c, struct err *e)
 {
 	for (size_t i = c->rec->n_networks; i < c->spec->n_networks; i++) {
@@ -357,7 +355,7 @@ static int attach_all(struct container *c, struct err *e)
 		if (r < 0)
 			return r;
 	}
-	return record_save(c->rec, c->sv->dirs, false, e);
+	return 0;
 }
 
 static int parse_prefix(const char *text, struct ip_addr *out)
@@ -500,10 +498,9 @@ struct container *connect_namespace_owner(struct container *c, const struct name
 	return NULL;
 }
 
-/* network_mode: service:x — its namespace, and its very files. */
+/* network_mode: service:x. */
 static int join_namespace(struct container *c, struct err *e)
 {
-	static const char *const files[] = { "hosts", "resolv.conf" };
 	struct container *owner = connect_namespace_owner(c, &c->spec->net);
 
 	if (!owner || owner->netns_fd < 0)
@@ -513,11 +510,6 @@ static int join_namespace(struct container *c, struct err *e)
 	c->netns_fd = fcntl(owner->netns_fd, F_DUPFD_CLOEXEC, 3);
 	if (c->netns_fd < 0)
 		return err_errno(e, errno, "join the network of %s", owner->rec->name);
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		(void)unlinkat(c->dir_fd, files[i], 0); /* of an earlier start */
-		if (linkat(owner->dir_fd, files[i], c->dir_fd, files[i], 0) < 0 && errno != ENOENT)
-			return err_errno(e, errno, "share %s of %s", files[i], owner->rec->name);
-	}
 	return 0;
 }
 
@@ -531,8 +523,9 @@ int connect_container(struct container *c, struct err *e)
 		r = networks_nethelper(c->sv, e);
 	if (r == 0 && networked)
 		r = attach_all(c, e);
+	/* What will be made, addresses above all, is on record before it is. */
 	if (r == 0)
-		r = write_files(c, e);
+		r = record_save(c->rec, c->sv->dirs, false, e);
 	if (r < 0 || mode == NAMESPACE_HOST)
 		return r;
 	if (mode == NAMESPACE_CONTAINER)

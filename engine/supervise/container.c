@@ -278,6 +278,7 @@ int container_remove(struct container *c, bool with_volumes, struct err *e)
 		return err_wrap(e, r, "remove container %s", c->rec->name);
 	}
 	exits_release(c->sv->exits, c->rec->id);
+	monitor_record_remove(c->sv->run_fd, c->rec->id);
 	supervisor_event(c->sv, c, "destroy");
 	map_remove(&c->sv->containers, c->rec->name);
 	container_free(c);
@@ -511,6 +512,7 @@ static int join_process_namespace(struct container *c, const struct namespace_sp
 static int launch(struct container *c, struct err *e)
 {
 	_cleanup_(fd_closep) int pidns = -EBADF, ipcns = -EBADF, ipc_mnt = -EBADF, uts = -EBADF;
+	_cleanup_(etc_texts_done) struct etc_texts etc = { BUF_INIT, BUF_INIT, BUF_INIT };
 	struct launch l = LAUNCH_INIT;
 	struct monitor_opts o = MONITOR_OPTS_INIT;
 	int r;
@@ -519,11 +521,15 @@ static int launch(struct container *c, struct err *e)
 	    (r = join_process_namespace(c, &c->spec->ipc, "ipc", &ipcns, e)) < 0 ||
 	    (r = join_process_namespace(c, &c->spec->ipc, "mnt", &ipc_mnt, e)) < 0 ||
 	    (r = join_process_namespace(c, &c->spec->uts, "uts", &uts, e)) < 0 ||
+	    (r = connect_etc(c, &etc, e)) < 0 ||
 	    (r = exits_take(c->sv->exits, c->rec->id, c->rec->started_at, &o.exit_slot, e)) < 0 ||
 	    (r = seccomp_for_spec(c->sv->seccomp, c->spec, &l.seccomp, e)) < 0)
 		return r;
 	l.spec = c->spec;
 	l.dir_path = c->dir;
+	l.hosts = buf_str(&etc.hosts);
+	l.hostname = buf_str(&etc.hostname);
+	l.resolv_conf = buf_str(&etc.resolv_conf);
 	l.init_layer = c->sv->init_layer;
 	l.netns_fd = c->netns_fd;
 	l.pidns_fd = pidns;
@@ -543,14 +549,13 @@ static int launch(struct container *c, struct err *e)
 
 static int prepare(struct container *c, struct err *e)
 {
-	int r = connect_container(c, e);
+	int r;
 
+	c->rec->status = CONTAINER_STARTING;
+	r = connect_container(c, e); /* saves it first */
 	if (r == 0 && !c->cgroup)
 		r = cgroup_create(c->sv->cgroups, c->spec, &c->cgroup, e);
-	if (r < 0)
-		return r;
-	c->rec->status = CONTAINER_STARTING;
-	return record_save(c->rec, c->sv->dirs, false, e);
+	return r;
 }
 
 void container_start(struct container *c)
@@ -653,7 +658,7 @@ void container_readopt(struct container *c)
 	struct monitor_record m;
 	struct exit_record end;
 
-	if (monitor_record_load(c->dir_fd, &m, NULL) == 0 &&
+	if (monitor_record_load(c->sv->run_fd, c->rec->id, &m, NULL) == 0 &&
 	    monitor_adopt(&m, &c->m.monitor_pidfd, &c->m.pidfd, NULL) == 0 &&
 	    !has_ended(c->m.monitor_pidfd)) {
 		adopt_alive(c, &m);

@@ -138,8 +138,15 @@ bool connect_port_owner(pid_t pid, const char *protocol, const char *host_ip, ui
 			char *text, size_t n, void *data);
 /* Ports given back reach the host's tables through nethelper: wait until they have. */
 void connect_settle_ports(struct supervisor *sv);
-/* Namespace, endpoints, files, ports and names: all that a start needs. */
+/* Namespace, endpoints, ports and names: all that a start needs.  The record is saved, as
+ * it is, before anything is made. */
 int connect_container(struct container *c, struct err *e);
+/* What the container's files in /etc will say. */
+struct etc_texts {
+	struct buf hosts, hostname, resolv_conf;
+};
+int connect_etc(struct container *c, struct etc_texts *t, struct err *e);
+void etc_texts_done(struct etc_texts *t);
 /* Whom "service:x" or "container:x" means; NULL: nobody here. */
 struct container *connect_namespace_owner(struct container *c, const struct namespace_spec *ns);
 /* After its exit for good: ports and names go, the namespace stays. */

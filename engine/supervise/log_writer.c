@@ -412,5 +412,5 @@ void log_writer_end(struct log_writer *w)
 		return; /* not wanted, or nothing was ever said */
 	w->retry_at = 0;
 	if (get_ready(w) == 0)
-		(void)put_system(w, LOG_END, "", 0); /* readers do without; exit.json counts */
+		(void)put_system(w, LOG_END, "", 0); /* readers do without; the exit record counts */
 }

@@ -1,7 +1,7 @@
 /* engine/supervise/monitor.c: see monitor.h.
  *
  * The forked child is still the supervisor's image until its exec, so it does
- * as little as possible: start init, write monitor.json, send one message
+ * as little as possible: start init, write down who runs, send one message
  * (struct report, with init's pidfd beside it), put the descriptors at
  * their numbers and exec.  Whatever fails before the message goes into the
  * message; a failed exec after it goes into init's error pipe, and init dies with
@@ -103,8 +103,15 @@ static int launch(const struct monitor_opts *o, const struct ends *s, int null_f
 	return r;
 }
 
-static int write_record(int dir_fd, const struct report *rep, uint64_t started_at, struct err *e)
+static char *record_path(const char *id)
 {
+	return xasprintf(MONITOR_RECORDS "/%s", id);
+}
+
+static int write_record(const struct monitor_opts *o, const struct report *rep,
+			uint64_t started_at, struct err *e)
+{
+	_cleanup_(free_p) char *path = record_path(o->launch->spec->id);
 	_cleanup_(json_unrefp) json *j = json_new_object();
 	char boot[BOOT_ID_MAX];
 	const char *text;
@@ -120,8 +127,7 @@ static int write_record(int dir_fd, const struct report *rep, uint64_t started_a
 	json_put_u64(j, "monitor_ticks", rep->monitor_ticks);
 	json_put_u64(j, "started_at", started_at);
 	text = json_text(j);
-	/* Not durable: after a power failure it would be about another boot. */
-	return file_write_atomic(dir_fd, MONITOR_RECORD_NAME, text, strlen(text), 0600, false, e);
+	return file_write_atomic(o->run_dir_fd, path, text, strlen(text), 0600, false, e);
 }
 
 /* Put @fds[i] at number 3 + i, /dev/null where it is negative, and mark all
@@ -184,7 +190,7 @@ static int prepare(const struct monitor_opts *o, const struct ends *s, uint64_t 
 	if (r == 0)
 		r = proc_start_ticks(rep->pid, &rep->start_ticks, e);
 	if (r == 0)
-		r = write_record(o->dir_fd, rep, started_at, e);
+		r = write_record(o, rep, started_at, e);
 	return r;
 }
 
@@ -237,7 +243,7 @@ static _Noreturn void child(const struct monitor_opts *o, const struct ends *s, 
 		(void)fd_send(s->sock[1], &rep, sizeof(rep), NULL, 0); /* nobody left to tell */
 		_exit(EXIT_SETUP);
 	}
-	/* A supervisor that died meanwhile finds us by monitor.json. */
+	/* A supervisor that died meanwhile leaves that record to the next. */
 	(void)fd_send(s->sock[1], &rep, sizeof(rep), &pidfd, 1);
 	exec_monitor(o, s, argv, pidfd, supervisor_pidfd, null_fd);
 }
@@ -391,12 +397,20 @@ static int read_json(int dir_fd, const char *name, json **out, struct err *e)
 	return 0;
 }
 
-int monitor_record_load(int dir_fd, struct monitor_record *out, struct err *e)
+void monitor_record_remove(int run_dir_fd, const char *id)
 {
+	_cleanup_(free_p) char *path = record_path(id);
+
+	(void)unlinkat(run_dir_fd, path, 0); /* absent: it never ran */
+}
+
+int monitor_record_load(int run_dir_fd, const char *id, struct monitor_record *out, struct err *e)
+{
+	_cleanup_(free_p) char *path = record_path(id);
 	_cleanup_(json_unrefp) json *j = NULL;
 	const char *boot;
 	int64_t pid, monitor;
-	int r = read_json(dir_fd, MONITOR_RECORD_NAME, &j, e);
+	int r = read_json(run_dir_fd, path, &j, e);
 
 	if (r < 0)
 		return r;
@@ -405,7 +419,7 @@ int monitor_record_load(int dir_fd, struct monitor_record *out, struct err *e)
 	monitor = json_get_int(j, "monitor_pid", 0);
 	if (!boot || strlen(boot) >= BOOT_ID_MAX || pid <= 1 || pid > INT32_MAX || monitor <= 1 ||
 	    monitor > INT32_MAX)
-		return err_set(e, EBADMSG, "%s names no process", MONITOR_RECORD_NAME);
+		return err_set(e, EBADMSG, "%s names no process", path);
 	*out = (struct monitor_record){
 		.process = { (pid_t)pid, json_get_u64(j, "start_ticks", 0) },
 		.monitor = { (pid_t)monitor, json_get_u64(j, "monitor_ticks", 0) },

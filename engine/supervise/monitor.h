@@ -5,13 +5,15 @@
  * parent of init, reader of its output, writer of its log and of its exit
  * record, and whoever notices first when the supervisor is gone.
  *
- * Files in the container's directory:
+ * Files:
  *
- *  NUMBER.log		the log; log_format.h.  Made with the first output
- *  monitor.json	who runs: {version, boot_id, pid, start_ticks, monitor_pid,
- *			monitor_ticks, started_at}; written before the workload
- *			can run for long, so a supervisor that died before it
- *			wrote its own record loses nothing
+ *  containers/ID/NUMBER.log
+ *		the log; log_format.h.  Made with the first output
+ *  COMP_RUN/PROJECT/monitors/ID
+ *		who runs: {version, boot_id, pid, start_ticks, monitor_pid,
+ *		monitor_ticks, started_at}; written before the workload can
+ *		run for long, so a supervisor that died before it wrote its own
+ *		record loses nothing.  About this boot, hence not on disk
  *
  * How a run ended goes into the slot of the project's exits file that the caller
  * took for it (engine/state/exits.h), and is on disk before the monitor exits.
@@ -47,7 +49,7 @@
 #define MONITOR_LOCK_NAME      "lock"          /* flock(2)ed by the supervisor; holds its pid */
 #define MONITOR_ELECTION_NAME  "monitors.lock" /* flock(2)ed by the monitor that starts one */
 #define MONITOR_EPOCH_NAME     "log-epoch"     /* of the log's order; see log_format.h */
-#define MONITOR_RECORD_NAME    "monitor.json"
+#define MONITOR_RECORDS        "monitors"      /* directory of who runs; the caller makes it */
 
 /* Descriptors of comp-monitor.  Fixed, so that a supervisor can fetch them with
  * pidfd_getfd(2); an unused one is /dev/null. */
@@ -127,7 +129,8 @@ struct monitor_record {
 	uint64_t started_at; /* CLOCK_REALTIME ns */
 };
 /* -ENOENT: there is none.  A torn or foreign file is -EBADMSG. */
-int monitor_record_load(int dir_fd, struct monitor_record *out, struct err *e);
+int monitor_record_load(int run_dir_fd, const char *id, struct monitor_record *out, struct err *e);
+void monitor_record_remove(int run_dir_fd, const char *id);
 
 /* Open pidfds of the monitor and process in @r.  -ESRCH: the monitor is gone (or it
  * was another boot): look for its exit record.  *pidfd is -ESRCH when the process is

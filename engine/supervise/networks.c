@@ -20,6 +20,7 @@
 
 #define NETWORK_FILE_MAX (1 << 20)
 #define PLAN_ATTEMPTS    8
+#define PACKED_LEN       44 /* of an id in a link */
 
 static char *network_dir(const struct supervisor *sv, const char *name)
 {
@@ -267,6 +268,43 @@ static struct ip_addr *read_used(const struct supervisor *sv, const char *name, 
 	return used;
 }
 
+/* Base 64, two digits for each three of the id: a link of less than 60 bytes has room in
+ * its inode (ext4, xfs), a longer one takes a block of the disk. */
+static const char digits64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+static void pack_id(const char *id, char packed[PACKED_LEN + 1])
+{
+	static const char hex[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < PACKED_LEN; i += 2) {
+		unsigned int v = 0;
+
+		for (size_t k = i / 2 * 3; k < i / 2 * 3 + 3; k++) {
+			const char *at = k < CONTAINER_ID_LEN ? strchr(hex, id[k]) : NULL;
+
+			v = v << 4 | (at ? (unsigned int)(at - hex) : 0);
+		}
+		packed[i] = digits64[v >> 6];
+		packed[i + 1] = digits64[v & 63];
+	}
+	packed[PACKED_LEN] = '\0';
+}
+
+static bool unpack_id(const char packed[PACKED_LEN + 1], char id[CONTAINER_ID_LEN + 1])
+{
+	for (size_t i = 0; i < PACKED_LEN; i += 2) {
+		const char *high = strchr(digits64, packed[i]), *low = strchr(digits64, packed[i + 1]);
+		char three[4];
+
+		if (!high || !low || !*high || !*low)
+			return false;
+		snprintf(three, sizeof(three), "%03x",
+			 (unsigned int)((high - digits64) << 6 | (low - digits64)) & 0xfff);
+		memcpy(id + i / 2 * 3, three, MIN((size_t)3, CONTAINER_ID_LEN - i / 2 * 3));
+	}
+	return true;
+}
+
 /* Claim the file of @a.  -EEXIST: somebody was faster. */
 static int claim(const struct supervisor *sv, const char *network, const struct ip_addr *a,
 		 const char *id, struct err *e)
@@ -274,7 +312,10 @@ static int claim(const struct supervisor *sv, const char *network, const struct 
 	char text[IP_TEXT_MAX];
 	_cleanup_(free_p) char *path = address_path(sv, network, ip_text(a, text));
 
-	if (symlink(id, path) < 0)
+	char packed[PACKED_LEN + 1];
+
+	pack_id(id, packed);
+	if (symlink(packed, path) < 0)
 		return err_errno(e, errno, "take address %s of network %s", text, network);
 	return 0;
 }
@@ -351,12 +392,17 @@ static bool container_exists(const struct supervisor *sv, const char *id)
 	return false;
 }
 
-/* The id behind an address.  The first versions wrote it into a file. */
+/* The id behind an address.  Earlier versions left the id as it is, first in a file. */
 static bool read_owner(int dir_fd, const char *address, char id[CONTAINER_ID_LEN + 1])
 {
+	char packed[PACKED_LEN + 1] = "";
 	_cleanup_(fd_closep) int fd = -EBADF;
 	ssize_t n = readlinkat(dir_fd, address, id, CONTAINER_ID_LEN);
 
+	if (n == PACKED_LEN) {
+		memcpy(packed, id, PACKED_LEN);
+		n = unpack_id(packed, id) ? CONTAINER_ID_LEN : -1;
+	}
 	if (n < 0 && errno == EINVAL) {
 		fd = openat(dir_fd, address, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 		n = fd < 0 ? -1 : read(fd, id, CONTAINER_ID_LEN);

@@ -367,6 +367,7 @@ bool supervisor_sweep(struct supervisor *sv)
 static int open_resources(struct supervisor *sv, struct err *e)
 {
 	_cleanup_(free_p) char *pins = path_join(sv->run_dir, "netns");
+	_cleanup_(free_p) char *records = path_join(sv->run_dir, MONITOR_RECORDS);
 	_cleanup_(free_p) char *monitor = spawn_helper_path("comp-monitor");
 	int r;
 
@@ -379,6 +380,8 @@ static int open_resources(struct supervisor *sv, struct err *e)
 	if (sv->monitor_fd < 0)
 		return err_errno(e, errno, "open %s", monitor);
 	r = mkdir_p(AT_FDCWD, pins, 0700, e);
+	if (r == 0)
+		r = mkdir_p(AT_FDCWD, records, 0700, e);
 	if (r == 0)
 		r = netlink_open(&sv->nl, e);
 	if (r == 0)

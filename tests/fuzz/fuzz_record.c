@@ -1,5 +1,5 @@
 /* What stands in a container's directory after a crash, a full disk or a newer comp: state.json
- * and exit.json, through the readers that `ps` and the supervisor use.  The first byte says which
+ * and the project's exits, through the readers that `ps` and the supervisor use.  The first byte says which
  * file the rest is. */
 #include <assert.h>
 #include <stddef.h>
@@ -43,7 +43,8 @@ static void fuzz_state(const char *text, size_t n)
 static void fuzz_files(const char *name, const uint8_t *data, size_t size)
 {
 	struct dirs d = { .root = root };
-	_cleanup_(free_p) char *dir = dirs_container(&d, "p", "i"), *path = path_join(dir, name);
+	_cleanup_(free_p) char *project = dirs_project(&d, "p"), *dir = dirs_container(&d, "p", "i");
+	_cleanup_(free_p) char *path = path_join(dir, name);
 	struct record_list l;
 	struct exit_record x;
 
@@ -54,7 +55,7 @@ static void fuzz_files(const char *name, const uint8_t *data, size_t size)
 		(void)record_reconcile(l.items[i], &d); /* any answer will do */
 	record_list_done(&l);
 	(void)exit_record_load(&d, "p", "i", &x, NULL); /* likewise */
-	assert(rm_rf(AT_FDCWD, dir, NULL) == 0);
+	assert(rm_rf(AT_FDCWD, project, NULL) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -70,6 +71,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (*data == 's')
 		fuzz_state((const char *)data + 1, size - 1);
-	fuzz_files(*data == 's' ? "state.json" : "exit.json", data + 1, size - 1);
+	fuzz_files(*data == 's' ? "state.json" : "../../exits", data + 1, size - 1);
 	return 0;
 }

@@ -392,12 +392,56 @@ static void test_reconcile(void **state)
 	assert_false(record_reconcile(r, &p->dirs));
 }
 
-static void check_exit(const struct place *p, const char *exit_json, int code, uint64_t finished)
+/* Two files take turns; when the current one is damaged, the one before is used. */
+static void test_turns(void **state)
 {
+	static const char *const damaged[] = {
+		"",
+		"{\"version\":1",
+		"{\"version\":1,\"id\":\"i\",\"name\":\"n\",\"project\":\"t\","
+		"\"status\":\"exited\",\"sum\":\"0123456789abcdef\"}",
+	};
+	struct place *p = *state;
+	_cleanup_(record_freep) struct record *r = new_record("i", "t-web-1");
+
+	for (int i = 1; i <= 5; i++) {
+		_cleanup_(record_freep) struct record *back = NULL;
+
+		r->exit_code = i;
+		str_set(&r->error, i % 2 ? "a longer text, so that the next one is shorter" : "x");
+		assert_int_equal(record_save(r, &p->dirs, i % 2, NULL), 0);
+		assert_int_equal(record_load(&p->dirs, "t", "i", &back, NULL), 0);
+		assert_int_equal(back->exit_code, i);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(damaged); i++) {
+		_cleanup_(record_freep) struct record *back = NULL;
+
+		put(p, "i", "state.json", damaged[i]);
+		assert_int_equal(record_load(&p->dirs, "t", "i", &back, NULL), 0);
+		assert_int_equal(back->exit_code, 4);
+	}
+}
+
+/* The file with @x in its second slot, cut off after @size bytes. */
+static void put_exits(const struct place *p, const struct exit_record *x, size_t size)
+{
+	_cleanup_(free_p) char *dir = dirs_project(&p->dirs, "t"), *path = path_join(dir, "exits");
+	char text[2 * EXIT_SLOT];
+
+	exit_slot_put(text, "other", x, true);
+	exit_slot_put(text + EXIT_SLOT, "i", x, true);
+	assert_int_equal(mkdir_p(AT_FDCWD, dir, 0700, NULL), 0);
+	assert_int_equal(file_write_atomic(AT_FDCWD, path, text, size, 0600, false, NULL), 0);
+}
+
+static void check_exit(const struct place *p, uint64_t started, size_t size, int code,
+		       uint64_t finished)
+{
+	const struct exit_record x = { .code = 3, .started_at = started, .finished_at = 200 };
 	pid_t pid = child();
 	_cleanup_(record_freep) struct record *r = running(pid);
 
-	put(p, "i", "exit.json", exit_json);
+	put_exits(p, &x, size);
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	assert_true(record_reconcile(r, &p->dirs));
@@ -412,11 +456,10 @@ static void test_exit_record(void **state)
 	struct err e = ERR_INIT;
 
 	assert_int_equal(exit_record_load(&p->dirs, "t", "i", &x, &e), -ENOENT);
-	check_exit(p, "{\"code\":3,\"started_at\":100,\"finished_at\":200}", 3, 200);
-	check_exit(p, "{\"code\":3,\"started_at\":99,\"finished_at\":200}", 137,
-		   0); /* of a run before */
-	check_exit(p, "{\"code\":\"3\",\"started_at\":100}", 137, 0);
-	check_exit(p, "{\"code\":3,\"started_", 137, 0);
+	check_exit(p, 100, 2 * EXIT_SLOT, 3, 200);
+	check_exit(p, 99, 2 * EXIT_SLOT, 137, 0); /* of a run before */
+	check_exit(p, 100, 2 * EXIT_SLOT - 1, 137, 0);
+	check_exit(p, 100, 0, 137, 0);
 }
 
 static void test_starting(void **state)
@@ -457,7 +500,8 @@ int main(void)
 		T(test_round_trip),     T(test_status_names), T(test_refused),
 		T(test_list),           T(test_set_aside),    T(test_newer_stays),
 		T(test_no_descriptors), T(test_planted),      T(test_alive),
-		T(test_reconcile),      T(test_exit_record),  T(test_starting),
+		T(test_reconcile),      T(test_turns),
+		T(test_exit_record),    T(test_starting),
 		T(test_another_boot),
 	};
 

@@ -69,9 +69,11 @@ static void test_foreign_records(void **state)
 	struct place *p = *state;
 	struct monitor_record r;
 
+	assert_int_equal(mkdirat(p->fd, MONITOR_RECORDS, 0700), 0);
+	assert_int_equal(monitor_record_load(p->fd, "a", &r, NULL), -ENOENT);
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-		save(p->fd, MONITOR_RECORD_NAME, texts[i], strlen(texts[i]));
-		assert_int_equal(monitor_record_load(p->fd, &r, NULL), -EBADMSG);
+		save(p->fd, MONITOR_RECORDS "/a", texts[i], strlen(texts[i]));
+		assert_int_equal(monitor_record_load(p->fd, "a", &r, NULL), -EBADMSG);
 	}
 }
 

@@ -190,7 +190,8 @@ tidy:
 	clang-tidy --quiet $$(git ls-files '*.c' | grep -v ^tests/) -- $(CPPFLAGS) $(STD)
 cppcheck:
 	cppcheck --quiet --enable=warning,portability --inline-suppr --error-exitcode=1 \
-		--suppress=missingIncludeSystem -I. $$(git ls-files '*.c' | grep -v ^tests/)
+		--suppress=missingIncludeSystem \
+		--suppressions-list=tests/lib/cppcheck-suppressions -I. $$(git ls-files '*.c' | grep -v ^tests/)
 compdb: clean
 	bear -- $(MAKE) all
 

@@ -58,7 +58,7 @@ const char *firewall_table(const char *project, char buf[FIREWALL_TABLE_MAX])
 static void add_quoted(struct buf *out, const char *s)
 {
 	buf_addc(out, '"');
-	for (size_t i = 0; s[i] && i < 64; i++)
+	for (size_t i = 0; i < 64 && s[i]; i++)
 		buf_addc(out, is_safe(s[i]) ? s[i] : '_');
 	buf_addc(out, '"');
 }
@@ -67,7 +67,7 @@ static void add_quoted(struct buf *out, const char *s)
 static void end_rule(struct buf *out, const struct firewall *f, const char *text)
 {
 	buf_adds(out, " comment \"comp ");
-	for (size_t i = 0; f->project[i] && i < 48; i++)
+	for (size_t i = 0; i < 48 && f->project[i]; i++)
 		buf_addc(out, is_safe(f->project[i]) ? f->project[i] : '_');
 	buf_printf(out, ": %s\"\n", text);
 }

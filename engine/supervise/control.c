@@ -442,7 +442,7 @@ static void conn_dispatch(struct control_conn *c)
 	c->in_callback = true;
 	while (!c->closed) {
 		_cleanup_(json_unrefp) json *message = NULL;
-		size_t n_fds;
+		size_t n_fds = 0;
 		int fds[FD_PASS_MAX], r = frames_next(&c->frames, &message, fds, &n_fds, NULL);
 
 		if (r < 0)

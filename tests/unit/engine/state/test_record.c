@@ -404,6 +404,7 @@ static void test_turns(void **state)
 	struct place *p = *state;
 	_cleanup_(record_freep) struct record *r = new_record("i", "t-web-1");
 
+	save_new(p, "i", "t-web-1");
 	for (int i = 1; i <= 5; i++) {
 		_cleanup_(record_freep) struct record *back = NULL;
 

@@ -144,6 +144,13 @@ static void next_generation(struct supervisor *sv)
 		supervisor_log(sv, "%s", e.msg);
 }
 
+void apply_adopt_generation(struct supervisor *sv)
+{
+	sv->generation = record_generation(sv->dirs, sv->project);
+	if (sv->generation & 1)
+		next_generation(sv); /* the one that was at it is no more */
+}
+
 static bool is_overtaken(const struct apply *a)
 {
 	int64_t planned = json_get_int(a->message, "generation", -1);

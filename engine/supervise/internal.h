@@ -190,6 +190,8 @@ void apply_poke(struct supervisor *sv, struct container *c);
 /* A line for the user under the running apply. */
 void apply_note(struct supervisor *sv, const char *id, const char *status, const char *text,
 		const char *details);
+/* Where an earlier supervisor got to; see record_generation(). */
+void apply_adopt_generation(struct supervisor *sv);
 void apply_free_all(struct supervisor *sv);
 
 /* ---- adopt.c ---------------------------------------------------------------- */

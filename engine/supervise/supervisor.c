@@ -521,8 +521,8 @@ int supervisor_main(const struct dirs *d, const char *project, int ready_fd)
 		r = open_resources(&sv, &e);
 	if (r == 0)
 		r = adopt_project(&sv, &e);
-	sv.generation = record_generation(d, project);
-	sv.generation += sv.generation & 1; /* the one that was at it is no more */
+	if (r == 0)
+		apply_adopt_generation(&sv);
 	if (r == 0)
 		r = serve(&sv, &e);
 	tell_ready(ready_fd, &e);

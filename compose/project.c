@@ -303,6 +303,15 @@ static void drop_unused(struct project *p)
 /* ---- loading -----------------------------------------------------------------------------------
  */
 
+/* A name that is the file's stays as it is, with its place. */
+static void put_name(struct project *p, struct node *root)
+{
+	const char *written = node_get_str(root, "name");
+
+	if (!written || !streq(written, p->name))
+		node_put(p->arena, root, "name", node_str(p->arena, p->name));
+}
+
 static int bind_model(struct project *p, struct node *root, struct diag *diag)
 {
 	struct spot top = SPOT_TOP;
@@ -313,7 +322,7 @@ static int bind_model(struct project *p, struct node *root, struct diag *diag)
 	r = bind_node(p->arena, root, &key_root, &top, &p->model, diag);
 	if (r < 0)
 		return r;
-	node_put(p->arena, p->model, "name", node_str(p->arena, p->name));
+	put_name(p, p->model);
 	return 0;
 }
 
@@ -327,7 +336,7 @@ static int finish(struct project *p, struct loader *l, const struct project_opti
 		return diag_err(l->diag, NULL, EINVAL, "empty compose file");
 	normalize_environment(l->a, root, &p->environment);
 	if (!o->no_normalize) {
-		node_put(l->a, root, "name", node_str(l->a, p->name));
+		put_name(p, root);
 		normalize(l->a, root, p->name, &p->environment);
 	}
 	if (o->no_interpolate) {

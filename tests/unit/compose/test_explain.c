@@ -77,7 +77,7 @@ static void test_values(void **state)
 		     "    image: nginx:${TAG:-1}\n"
 		     "    environment: {FOO: x, BAR: \"${NONE-d}\"}\n"
 		     "    ports: [\"80:81\"]\n");
-	folder_write(&f, "more.yaml", "name: n\nservices: {web: {environment: [FOO=y]}}\n");
+	folder_write(&f, "more.yaml", "name: shop\nservices: {web: {environment: [FOO=y]}}\n");
 	assert_int_equal(folder_load(&f, (struct project_options){ .files = files }), 0);
 	expect_sources(&f, "services.web.image",
 		       "compose.yaml:3:12: nginx:7  (${TAG} from .env:2)\n");
@@ -89,7 +89,7 @@ static void test_values(void **state)
 	expect_sources(&f, "services.web.ports[1].target",
 		       "nothing sets services.web.ports[1].target");
 	expect_sources(&f, "services.web.networks", "compose.yaml:3:5: {\"default\":null}\n");
-	expect_sources(&f, "name", "more.yaml:1:7: n\n");
+	expect_sources(&f, "name", "more.yaml:1:7: shop\n");
 	folder_done(&f);
 }
 

@@ -64,12 +64,13 @@ BELOW_compose		:= engine/supervise engine/container engine/image engine/state ne
 BELOW_cli		:= compose engine/supervise engine/container engine/image engine/state net volumes base
 archives = $(call archive,$(1)) $(foreach d,$(BELOW_$(1)),$(call archive,$(d)))
 
-PROGRAMS := comp comp-nft comp-extract comp-nethelper comp-monitor
+PROGRAMS := comp comp-nft comp-extract comp-nethelper comp-monitor comp-init
 HAVE	 := $(if $(wildcard cli/main.c),comp) \
 	    $(if $(wildcard net/nft_main.c),comp-nft) \
 	    $(if $(wildcard engine/image/extract_main.c),comp-extract) \
 	    $(if $(wildcard engine/supervise/nethelper_main.c),comp-nethelper) \
-	    $(if $(wildcard engine/supervise/monitor_main.c),comp-monitor)
+	    $(if $(wildcard engine/supervise/monitor_main.c),comp-monitor) \
+	    $(if $(wildcard engine/container/tiny_main.c),comp-init)
 
 .PHONY: all
 all: $(HAVE:%=$(B)/%)
@@ -93,12 +94,26 @@ $(B)/comp-extract: $(B)/obj/engine/image/extract_main.o $(call archives,engine/i
 	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ -larchive -lcrypto -lseccomp -lcap -ljson-c
 $(B)/comp-nethelper: $(B)/obj/engine/supervise/nethelper_main.o $(call archives,net)
 	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ -lseccomp -ljson-c
-# One of these stays for every running container: static, so that it has no
-# relocations of shared objects to pay for in memory.
-$(B)/comp-monitor: $(B)/obj/engine/supervise/monitor_main.o $(B)/obj/engine/supervise/log_writer.o \
-		   $(B)/obj/engine/supervise/successor.o $(B)/obj/engine/state/exit_slot.o \
-		   $(call archive,base)
-	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) $(STATIC) -o $@ $^ -ljson-c
+# These two stay for every running container, and are started for each: static, so that
+# there are no relocations of shared objects to pay for in memory, and with musl
+# where it is installed: glibc begins each program with some 70 cpuid instructions,
+# and a virtual machine traps every one (half a millisecond in all).
+MUSL	:= $(shell command -v musl-gcc)
+MUSL_INC := $(if $(MUSL),-U_FORTIFY_SOURCE -idirafter /usr/include \
+	-idirafter /usr/include/$(shell $(CC) -dumpmachine))
+TINY_CC	:= $(if $(SAN),$(CC),$(or $(MUSL),$(CC)))
+TINY_FLAGS := $(CPPFLAGS) $(STD) $(CFLAGS) $(WARN) -ffunction-sections -fdata-sections
+
+$(B)/tiny/%.o: %.c
+	@mkdir -p $(@D)
+	$(TINY_CC) $(TINY_FLAGS) $(if $(SAN),$(SAN),$(MUSL_INC)) -MMD -MP -c $< -o $@
+$(B)/comp-monitor: $(patsubst %,$(B)/tiny/%.o,engine/state/exit_slot base/util base/fd base/err base/buf \
+		   $(addprefix engine/supervise/,monitor_main log_writer successor))
+	$(TINY_CC) $(CFLAGS) $(SAN) $(STATIC) -Wl,--gc-sections -o $@ $^
+# Runs in containers, which have no libraries for it: never sanitized.
+$(B)/comp-init: engine/container/tiny_main.c
+	@mkdir -p $(@D)
+	$(or $(MUSL),$(CC)) $(TINY_FLAGS) $(MUSL_INC) -static -Wl,--gc-sections -o $@ $<
 
 # ---- tests -------------------------------------------------------------------
 UNIT_SRC := $(sort $(shell find tests/unit -name 'test_*.c' 2>/dev/null))
@@ -129,7 +144,7 @@ fuzzers: $(FUZZ)
 
 # ---- what people type ----------------------------------------------------------
 BUILD_PACKAGES := gcc libc6-dev make pkg-config libyaml-dev libnl-3-dev libnl-route-3-dev \
-	libjson-c-dev libseccomp-dev libcap-dev libarchive-dev libssl-dev libnftables-dev
+	libjson-c-dev libseccomp-dev libcap-dev libarchive-dev libssl-dev libnftables-dev musl-tools
 DEMO_PACKAGES  := mmdebstrap ca-certificates curl
 CHECK_PACKAGES := libcmocka-dev busybox-static skopeo nftables iproute2 python3 attr zstd jq \
 	curl procps mmdebstrap shellcheck
@@ -203,5 +218,5 @@ install: all
 clean:
 	rm -rf build/release build/sanitize build/fuzz build/cover
 
--include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/obj $(B)/tiny -name '*.d' 2>/dev/null)
 .SECONDARY:

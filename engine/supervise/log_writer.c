@@ -363,7 +363,7 @@ static int get_ready(struct log_writer *w)
 	if (!w->lost)
 		return 0;
 	n = snprintf(text, sizeof(text), "%llu bytes of output lost: %s",
-		     (unsigned long long)w->lost, strerrordesc_np(w->lost_errno));
+		     (unsigned long long)w->lost, strerror(w->lost_errno));
 	r = put_system(w, LOG_GAP, text, (size_t)n);
 	if (r == 0)
 		w->lost = 0;

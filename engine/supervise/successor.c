@@ -15,7 +15,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
-#include <sys/pidfd.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -101,7 +100,7 @@ static void take_program(struct successor *s, pid_t pid)
 
 static bool watch(struct successor *s, pid_t pid)
 {
-	_cleanup_(fd_closep) int fd = pidfd_open(pid, 0);
+	_cleanup_(fd_closep) int fd = (int)syscall(SYS_pidfd_open, pid, 0);
 
 	if (fd < 0 || !is_alive(fd) || dup3(fd, s->pidfd, O_CLOEXEC) < 0)
 		return false;
@@ -124,7 +123,7 @@ static _Noreturn void exec_supervisor(const struct successor *s)
 		(void)sigaction(sig, &dfl, NULL); /* SIGKILL, SIGSTOP and glibc's own refuse */
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)setsid();
-	(void)execveat(s->exe_fd, "", s->argv, s->env, AT_EMPTY_PATH);
+	(void)syscall(SYS_execveat, s->exe_fd, "", s->argv, s->env, AT_EMPTY_PATH);
 	_exit(127);
 }
 

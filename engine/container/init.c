@@ -61,6 +61,6 @@ _Noreturn void init_main(const struct launch *l, bool entered_cgroup)
 		process_fail(l->error_fd, &e, EXIT_SETUP);
 	/* What setup holds open or allocated goes with close_range and execve. */
 	if (l->spec->init)
-		tiny_init(l->error_fd, l->spec);
+		tiny_init(l, &p);
 	process_run(&p);
 }

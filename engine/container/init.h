@@ -7,8 +7,9 @@
 /* Runs in the fresh clone and never returns: sets everything up and becomes the workload. */
 _Noreturn void init_main(const struct launch *l, bool entered_cgroup);
 
-/* `init: true`: fork; the child returns and goes on to become the workload, while the caller stays
- * as pid 1, passes signals on to it, reaps orphans, and exits as it did. */
-void tiny_init(int error_fd, const struct container_spec *s);
+/* `init: true`: start the workload as a child and become comp-init, which as pid 1 passes
+ * signals on to it, reaps orphans, and exits as it did. */
+struct process;
+_Noreturn void tiny_init(const struct launch *l, const struct process *p);
 
 #endif

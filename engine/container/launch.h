@@ -64,6 +64,7 @@ struct launch {
 	int stdio[3];
 	int console_sock;
 
+	int tiny_fd; /* comp-init, sealed: /proc/1/exe shows it to the container; for spec->init */
 	const struct seccomp_program *seccomp; /* NULL: no filter */
 	struct cgroup *cgroup;                 /* created before; NULL: stay in the caller's */
 	int error_fd;                          /* writing end of the error pipe, O_CLOEXEC */
@@ -77,6 +78,7 @@ struct launch {
 			  .utsns_fd = -EBADF,                                                      \
 			  .stdio = { 0, 1, 2 },                                                    \
 			  .console_sock = -EBADF,                                                  \
+			  .tiny_fd = -EBADF,                                                       \
 			  .error_fd = -EBADF })
 
 /* Clone init.  Does not wait for anything.  On success *pid is init's pid in the

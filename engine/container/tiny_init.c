@@ -1,9 +1,11 @@
 /* engine/container/tiny_init.c: pid 1 for workloads that were not written to be it.
  *
- * No program is needed in the image: the process that set the container up forks,
- * and the parent stays.  It keeps CAP_KILL alone, of all it had, to signal a child that
- * changed its user.  All signals are blocked and taken one by one with
- * sigwaitinfo(2), so there are no handlers and no races.
+ * No program is needed in the image.  Pid 1, having set the container up, starts
+ * the workload as its child, which borrows its memory until execve (vfork(2): nothing
+ * is copied for a process about to be replaced), and then becomes comp-init
+ * (tiny_main.c), which is a few kilobytes where this is the whole supervisor.  It
+ * keeps CAP_KILL alone, of all it had, to signal a child that changed its
+ * user.  All signals are blocked from before there is a child.
  */
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -11,75 +13,60 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <stdio.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "base/cleanup.h"
-#include "base/spawn.h"
 #include "engine/container/caps.h"
 #include "engine/container/init.h"
 #include "engine/container/process.h"
 
-/* Exit with the main child's code once it is gone; whoever else is left is killed by the
- * kernel when pid 1 exits. */
-static void reap(pid_t child)
-{
-	int status;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if (pid == child)
-			_exit(spawn_exit_code(status));
-}
-
-static _Noreturn void serve(pid_t child, const sigset_t *all)
-{
-	for (;;) {
-		siginfo_t info;
-		int sig = sigwaitinfo(all, &info);
-
-		if (sig == SIGCHLD)
-			reap(child);
-		else if (sig > 0 && sig != SIGTTIN && sig != SIGTTOU)
-			(void)kill(child, sig); /* already gone: reap() will see */
-	}
-}
-
-static void reduce(int error_fd)
+static _Noreturn void become_init(const struct launch *l, pid_t child)
 {
 	const uint64_t kill_only = UINT64_C(1) << CAP_KILL;
 	struct err e = ERR_INIT;
+	char pid[16], name[] = "comp-init", *argv[] = { name, pid, NULL }, *env[] = { NULL };
 
-	(void)prctl(PR_SET_NAME, "comp-init");
+	snprintf(pid, sizeof(pid), "%d", child);
 	(void)prctl(PR_SET_PDEATHSIG, 0);
+	/* As root's, the program gets what is in the bounding set. */
 	if (caps_bound(kill_only, &e) < 0 || caps_set(kill_only, &e) < 0)
-		process_fail(error_fd, &e, EXIT_SETUP);
-	(void)syscall(SYS_close_range, 3, ~0U, 0);
-	if (chdir("/") < 0)
-		_exit(EXIT_SETUP);
+		process_fail(l->error_fd, &e, EXIT_SETUP);
+	(void)syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
+	if (chdir("/") == 0)
+		(void)execveat(l->tiny_fd, "", argv, env, AT_EMPTY_PATH);
+	err_errno(&e, errno, "start comp-init");
+	process_fail(l->error_fd, &e, EXIT_SETUP);
 }
 
-void tiny_init(int error_fd, const struct container_spec *s)
+/* In the child; does not return, as after vfork(2) it must not. */
+static _Noreturn void run_workload(const struct process *p)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	(void)prctl(PR_SET_PDEATHSIG, 0);
+	(void)setpgid(0, 0);
+	if (p->tty)
+		(void)tcsetpgrp(0, getpgrp()); /* SIGTTOU is still blocked here */
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	process_run(p);
+}
+
+_Noreturn void tiny_init(const struct launch *l, const struct process *p)
 {
 	struct err e = ERR_INIT;
-	sigset_t all, none;
+	sigset_t all;
 	pid_t child;
 
 	sigfillset(&all);
-	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &all, NULL);
-	child = fork();
+	child = vfork();
+	if (child == 0)
+		run_workload(p);
 	if (child < 0) {
 		err_errno(&e, errno, "fork");
-		process_fail(error_fd, &e, EXIT_SETUP);
+		process_fail(l->error_fd, &e, EXIT_SETUP);
 	}
-	if (child > 0) {
-		reduce(error_fd);
-		serve(child, &all);
-	}
-	(void)prctl(PR_SET_PDEATHSIG, 0);
-	(void)setpgid(0, 0);
-	if (s->tty)
-		(void)tcsetpgrp(0, getpgrp()); /* SIGTTOU is still blocked here */
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	become_init(l, child);
 }

@@ -26,9 +26,10 @@ void exit_slot_put(char slot[EXIT_SLOT], const char *id, const struct exit_recor
 	int n;
 
 	if (ended)
-		n = snprintf(text, sizeof(text), "%d %.64s end %llu %llu %d %d %llu", SLOT_VERSION, id,
-			     (unsigned long long)r->started_at, (unsigned long long)r->finished_at,
-			     r->code, r->signal, (unsigned long long)r->log_lost);
+		n = snprintf(text, sizeof(text), "%d %.64s end %llu %llu %d %d %llu", SLOT_VERSION,
+			     id, (unsigned long long)r->started_at,
+			     (unsigned long long)r->finished_at, r->code, r->signal,
+			     (unsigned long long)r->log_lost);
 	else
 		n = snprintf(text, sizeof(text), "%d %.64s run %llu", SLOT_VERSION, id,
 			     (unsigned long long)r->started_at);

@@ -128,8 +128,7 @@ static uint32_t find(const struct exits *x, const char *id)
 	return i;
 }
 
-int exits_take(struct exits *x, const char *id, uint64_t started_at, uint32_t *slot,
-	       struct err *e)
+int exits_take(struct exits *x, const char *id, uint64_t started_at, uint32_t *slot, struct err *e)
 {
 	const struct exit_record begun = { .started_at = started_at };
 	uint32_t i = find(x, id);

@@ -62,8 +62,7 @@ void exits_free(struct exits *x);
 DEFINE_CLEANUP(struct exits *, exits_free, exits_freep);
 int exits_fd(const struct exits *x); /* O_RDWR; borrowed, for the monitor */
 /* A slot for the run of @id that begins: its former one, or a free one, or a new one. */
-int exits_take(struct exits *x, const char *id, uint64_t started_at, uint32_t *slot,
-	       struct err *e);
+int exits_take(struct exits *x, const char *id, uint64_t started_at, uint32_t *slot, struct err *e);
 /* How the run of @id ended.  -ENOENT: it has not, as far as its slot says. */
 int exits_load(const struct exits *x, const char *id, struct exit_record *out, struct err *e);
 /* The container is gone. */

@@ -537,6 +537,7 @@ static int launch(struct container *c, struct err *e)
 	l.ipc_mntns_fd = ipc_mnt;
 	l.utsns_fd = uts;
 	l.cgroup = c->cgroup;
+	l.tiny_fd = c->sv->tiny_fd;
 	o.monitor_exe_fd = c->sv->monitor_fd;
 	o.launch = &l;
 	o.dir_fd = c->dir_fd;

@@ -44,7 +44,8 @@ struct supervisor {
 	char *project;
 	char *table; /* names our nft table: the project, and the root when it is not the default */
 	char *run_dir;
-	int run_fd, lock_fd, comp_fd, monitor_fd; /* …; our own binary and comp-monitor, to exec */
+	int run_fd, lock_fd;
+	int comp_fd, monitor_fd, tiny_fd; /* our own binary, comp-monitor and comp-init, to exec */
 	char *init_layer;
 	struct exits *exits;
 	struct cgroup_host *cgroups;

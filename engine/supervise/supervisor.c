@@ -369,6 +369,8 @@ static int open_resources(struct supervisor *sv, struct err *e)
 	_cleanup_(free_p) char *pins = path_join(sv->run_dir, "netns");
 	_cleanup_(free_p) char *records = path_join(sv->run_dir, MONITOR_RECORDS);
 	_cleanup_(free_p) char *monitor = spawn_helper_path("comp-monitor");
+	_cleanup_(free_p) char *init = spawn_helper_path("comp-init");
+	_cleanup_(fd_closep) int tiny = -EBADF;
 	int r;
 
 	sv->run_fd = open(sv->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -377,8 +379,12 @@ static int open_resources(struct supervisor *sv, struct err *e)
 		return err_errno(e, errno, "open %s",
 				 sv->run_fd < 0 ? sv->run_dir : "/proc/self/exe");
 	sv->monitor_fd = open(monitor, O_PATH | O_CLOEXEC);
-	if (sv->monitor_fd < 0)
-		return err_errno(e, errno, "open %s", monitor);
+	tiny = open(init, O_RDONLY | O_CLOEXEC);
+	if (sv->monitor_fd < 0 || tiny < 0)
+		return err_errno(e, errno, "open %s", sv->monitor_fd < 0 ? monitor : init);
+	sv->tiny_fd = memfd_sealed_copy("comp-init", tiny, e);
+	if (sv->tiny_fd < 0)
+		return sv->tiny_fd;
 	r = mkdir_p(AT_FDCWD, pins, 0700, e);
 	if (r == 0)
 		r = mkdir_p(AT_FDCWD, records, 0700, e);
@@ -439,6 +445,7 @@ static void supervisor_done(struct supervisor *sv)
 	fd_close(sv->run_fd);
 	fd_close(sv->comp_fd);
 	fd_close(sv->monitor_fd);
+	fd_close(sv->tiny_fd);
 	free(sv->project);
 	free(sv->table);
 	free(sv->run_dir);
@@ -497,6 +504,7 @@ int supervisor_main(const struct dirs *d, const char *project, int ready_fd)
 				 .lock_fd = -EBADF,
 				 .comp_fd = -EBADF,
 				 .monitor_fd = -EBADF,
+				 .tiny_fd = -EBADF,
 				 .firewall_watch = -EBADF,
 				 .networks = MAP_INIT_FREE(network_free) };
 	struct err e = ERR_INIT;

@@ -2,7 +2,7 @@
 # A container's life: stop, start, restart, kill, pause, rm; restart policies; and
 # the sudden death of every process that has to do with it.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 72
+plan 74
 
 c() {
 	comp -p "$P" "$@"
@@ -47,6 +47,10 @@ services:
   trapper:
     image: tiny
     command: ["sh", "-c", "trap 'echo got TERM; exit 3' TERM; trap 'echo got HUP' HUP; echo ready; while :; do sleep 0.05; done"]
+  guarded:
+    image: tiny
+    init: true
+    command: ["sh", "-c", "trap 'sleep 0.5; exit 4' TERM; echo ready; while :; do sleep 0.05; done"]
   deaf: {image: tiny, command: sleep 1000, stop_grace_period: 20s}
   slow:
     image: tiny
@@ -63,7 +67,7 @@ services:
 E
 ok "up" comp -p "$P" up -d
 # These install their handlers first.
-for s in trapper slow other; do
+for s in trapper slow other guarded; do
 	until_true 10 bash -c "'$COMP' -p $P logs $s | grep ready"
 done
 
@@ -73,6 +77,9 @@ is "stop succeeds" $? 0
 like "and says so" "$out" "Container $P-trapper-1 Stopped"
 like "the process could react to the stop signal" "$(c logs trapper)" 'got TERM'
 like "ps shows its exit code" "$(status trapper)" '^Exited \(3\)'
+like "init: true adds a pid 1" "$(c exec -T guarded cat /proc/1/comm)" comp-init
+c stop guarded >/dev/null 2>&1
+like "which gives its child the time it needs" "$(status guarded)" '^Exited \(4\)'
 is "it is listed with -a only" "$(c ps --services | grep -c trapper)" 0
 ok "a second stop succeeds" comp -p "$P" stop trapper
 ok "start" comp -p "$P" start trapper

@@ -127,7 +127,8 @@ static int filter_syscalls(struct err *e)
 		SCMP_SYS(mprotect),      SCMP_SYS(madvise),         SCMP_SYS(brk),
 		SCMP_SYS(openat),        SCMP_SYS(openat2),         SCMP_SYS(mkdirat),
 		SCMP_SYS(mknodat),       SCMP_SYS(symlinkat),       SCMP_SYS(linkat),
-		SCMP_SYS(unlinkat),      SCMP_SYS(fchmod),          SCMP_SYS(fchown),
+		SCMP_SYS(unlinkat),      SCMP_SYS(renameat),        SCMP_SYS(renameat2),
+		SCMP_SYS(statx),         SCMP_SYS(fchmod),          SCMP_SYS(fchown),
 		SCMP_SYS(fchownat),      SCMP_SYS(utimensat),       SCMP_SYS(fsetxattr),
 		SCMP_SYS(ftruncate),     SCMP_SYS(getdents64),      SCMP_SYS(fcntl),
 		SCMP_SYS(sendmsg),       SCMP_SYS(futex),           SCMP_SYS(getrandom),
@@ -166,7 +167,7 @@ static int enter_box(const struct job *job, int tree, struct err *e)
 	umask(0);
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	limit(RLIMIT_CORE, 0);
-	limit(RLIMIT_NOFILE, 64);
+	limit(RLIMIT_NOFILE, 256);
 	if (!SANITIZED)
 		limit(RLIMIT_DATA, MEMORY_MAX);
 	r = enter_root(tree, e);

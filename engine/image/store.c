@@ -438,13 +438,13 @@ void image_list_done(struct image_list *l)
 
 static void take_record(struct image_summary *m, struct image_record *rec)
 {
-	*m = (struct image_summary){ .id = TAKE_PTR(rec->id),
-				     .size = rec->size,
+	*m = (struct image_summary){ .size = rec->size,
 				     .created = rec->created,
-				     .stored = rec->stored,
-				     .architecture = TAKE_PTR(rec->architecture),
-				     .os = TAKE_PTR(rec->os),
-				     .variant = TAKE_PTR(rec->variant) };
+				     .stored = rec->stored };
+	m->id = TAKE_PTR(rec->id);
+	m->architecture = TAKE_PTR(rec->architecture);
+	m->os = TAKE_PTR(rec->os);
+	m->variant = TAKE_PTR(rec->variant);
 	image_record_done(rec);
 }
 

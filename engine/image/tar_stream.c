@@ -16,7 +16,7 @@
 #include "base/fd.h"
 
 #define CHUNK      (256U << 10)
-#define RATIO_FROM (UINT64_C(2) << 30) /* uncompressed bytes before the ratio counts */
+#define RATIO_FROM (UINT64_C(1) << 30) /* uncompressed bytes before the ratio counts */
 #define RATIO_MAX  200
 #define MAGIC_MAX  6
 

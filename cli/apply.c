@@ -195,8 +195,9 @@ static void on_message(struct apply_client *a, json *m)
 		const char *holder = json_get_str(m, "holder");
 
 		ctx_warn(a->ctx,
-			 "another command of this project (%s) is under way; waiting for it",
-			 holder ? holder : "?");
+			 "another command of this project (%s, pid %d) is under way; waiting for "
+			 "it",
+			 holder ? holder : "?", (int)json_get_int(m, "pid", 0));
 	} else if (streq(type, "end")) {
 		note_result(a, m);
 	}

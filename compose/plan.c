@@ -36,7 +36,8 @@ static void stop_services(struct services *all, const struct record_list *record
 			const struct record *r = records->items[k];
 			size_t stop;
 
-			if (!replica_belongs(r, s->name) || !replica_may_run(r))
+			if ((!replica_belongs(r, s->name) && !hook_belongs(r, s->name)) ||
+			    !replica_may_run(r))
 				continue;
 			stop = plan_add_stop(plan, r, o->timeout_ns, by_user);
 			positions_add(&s->stops, stop);
@@ -114,11 +115,28 @@ int plan_stop(const struct project *p, const struct record_list *records,
 
 /* ---- starting what exists ---------------------------------------------------------------------
  */
+
+/* pre_start hooks that are there still have to succeed: `create` made them, or they
+ * failed.  Returns what replicas that are to be started wait for. */
+static size_t run_left_hooks(struct services *all, struct service *s,
+			     const struct record_list *records, const struct plan_options *o,
+			     struct plan *plan)
+{
+	size_t after = ACTION_NO_NEED;
+
+	for (size_t k = 0; s->selected && k < records->n; k++)
+		if (hook_belongs(records->items[k], s->name))
+			after = plan_run_hook(plan, all, s, records->items[k]->name, after,
+					      o->no_deps);
+	return after;
+}
+
 static void start_services(struct services *all, const struct record_list *records,
 			   const struct plan_options *o, bool running_too, struct plan *plan)
 {
 	for (size_t i = 0; i < all->n; i++) {
 		struct service *s = &all->items[i];
+		size_t hooks = run_left_hooks(all, s, records, o, plan);
 
 		for (size_t k = 0; s->selected && k < records->n; k++) {
 			const struct record *r = records->items[k];
@@ -126,11 +144,12 @@ static void start_services(struct services *all, const struct record_list *recor
 			if (!replica_belongs(r, s->name))
 				continue;
 			if (replica_is_running(r) && r->status != CONTAINER_STOPPING &&
-			    !running_too)
+			    !running_too) {
 				service_add_live(s, r->name, ACTION_NO_NEED);
-			else
-				plan_start_replica(plan, all, s, r->name, stop_of(plan, r),
-						   o->no_deps);
+				continue;
+			}
+			plan_start_replica(plan, all, s, r->name, stop_of(plan, r), o->no_deps);
+			action_need(&plan->actions, plan->actions.n - 1, hooks);
 		}
 	}
 	for (size_t i = 0; o->wait && i < all->n; i++)
@@ -247,7 +266,8 @@ int plan_rm(const struct project *p, const struct record_list *records,
 		const struct record *rec = records->items[i];
 		const struct service *s = services_find(&all, rec->service);
 
-		if (s && s->selected && !rec->oneoff && (o->stop || !replica_is_running(rec)))
+		if (s && s->selected && (!rec->oneoff || rec->pre_start) &&
+		    (o->stop || !replica_is_running(rec)))
 			plan_add_remove(out, rec, o->volumes, stop_of(out, rec));
 	}
 	services_done(&all);

@@ -206,6 +206,11 @@ bool replica_belongs(const struct record *r, const char *service)
 	return !r->oneoff && streq_null(r->service, service);
 }
 
+bool hook_belongs(const struct record *r, const char *service)
+{
+	return r->pre_start && streq_null(r->service, service);
+}
+
 const struct record *replica_find(const struct record_list *records, const char *service,
 				  int number)
 {
@@ -306,8 +311,8 @@ static struct positions before_start(struct plan *plan, struct services *all, st
 	return needs;
 }
 
-void plan_start_replica(struct plan *plan, struct services *all, struct service *s,
-			const char *name, size_t after, bool no_deps)
+size_t plan_add_start(struct plan *plan, struct services *all, struct service *s, const char *name,
+		      size_t after, bool no_deps)
 {
 	struct positions needs = before_start(plan, all, s, no_deps);
 	size_t i = action_add(&plan->actions, ACTION_START, name);
@@ -316,7 +321,29 @@ void plan_start_replica(struct plan *plan, struct services *all, struct service 
 	action_need(&plan->actions, i, after);
 	positions_need(&plan->actions, i, &needs);
 	free(needs.items);
-	service_add_live(s, name, i);
+	return i;
+}
+
+void plan_start_replica(struct plan *plan, struct services *all, struct service *s,
+			const char *name, size_t after, bool no_deps)
+{
+	service_add_live(s, name, plan_add_start(plan, all, s, name, after, no_deps));
+}
+
+size_t plan_run_hook(struct plan *plan, struct services *all, struct service *s, const char *name,
+		     size_t after, bool no_deps)
+{
+	size_t start = plan_add_start(plan, all, s, name, after, no_deps);
+	size_t end = action_add(&plan->actions, ACTION_WAIT, name), gone;
+
+	plan->actions.items[end].service = xstrdup(s->name);
+	plan->actions.items[end].condition = WAIT_COMPLETED;
+	action_need(&plan->actions, end, start);
+	gone = action_add(&plan->actions, ACTION_REMOVE, name);
+	plan->actions.items[gone].service = xstrdup(s->name);
+	plan->actions.items[gone].with_volumes = true;
+	action_need(&plan->actions, gone, end);
+	return end;
 }
 
 /* ---- orphans ------------------------------------------------------------------- */

@@ -39,6 +39,8 @@ struct service {
 	size_t *live_start; /* for each, its start or ACTION_NO_NEED */
 	bool recreated;     /* a replica is made anew */
 	bool started;       /* a replica that ran before is started again */
+	bool hooks_ran;     /* its pre_start hooks are planned, and end with… */
+	size_t hooks_end;   /* … (or ACTION_NO_NEED) */
 };
 
 struct services {
@@ -59,6 +61,8 @@ void services_select_needed(struct services *s);
 bool replica_is_running(const struct record *r);
 bool replica_may_run(const struct record *r);
 bool replica_belongs(const struct record *r, const char *service);
+/* A container of one of the service's pre_start hooks: there until it has succeeded. */
+bool hook_belongs(const struct record *r, const char *service);
 const struct record *replica_find(const struct record_list *records, const char *service,
 				  int number);
 
@@ -71,9 +75,16 @@ size_t plan_add_remove(struct plan *plan, const struct record *r, bool volumes, 
 void service_add_live(struct service *s, const char *name, size_t start);
 size_t plan_add_wait(struct plan *plan, const struct service *s, size_t replica,
 		     enum wait_condition condition);
-/* Start it once @after is done and, unless @no_deps, all that @s depends on is ready. */
+/* Start a container of @s once @after is done and, unless @no_deps, all that @s
+ * depends on is ready; for a replica, which will run, plan_start_replica(). */
+size_t plan_add_start(struct plan *plan, struct services *all, struct service *s, const char *name,
+		      size_t after, bool no_deps);
 void plan_start_replica(struct plan *plan, struct services *all, struct service *s,
 			const char *name, size_t after, bool no_deps);
+/* Run the pre_start container @name of @s to its end, after @after, and remove it.
+ * Returns the position of its success. */
+size_t plan_run_hook(struct plan *plan, struct services *all, struct service *s, const char *name,
+		     size_t after, bool no_deps);
 /* Remove, or warn of, containers whose services the project does not know. */
 void plan_orphans(const struct project *p, const struct record_list *records,
 		  const struct plan_options *o, struct plan *plan);

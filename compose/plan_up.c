@@ -37,6 +37,91 @@ static void make_resources(struct up *u)
 	}
 }
 
+/* ---- pre_start hooks ------------------------------------------------------------- */
+static const char *recreate_reason(struct up *u, const struct service *s, const struct record *r);
+static int64_t scale_of(const struct up *u, const struct service *s);
+
+/* They ran for this definition when a replica of it was ever started: neither a
+ * restart nor a larger scale runs them again. */
+static bool hooks_are_through(struct up *u, const struct service *s)
+{
+	int64_t scale = scale_of(u, s);
+
+	for (int number = 1; number <= scale; number++) {
+		const struct record *r = replica_find(u->records, s->name, number);
+
+		if (r && r->started_at && !recreate_reason(u, s, r))
+			return true;
+	}
+	return false;
+}
+
+/* Of an earlier run: failed and kept, or never started. */
+static size_t remove_hook(struct up *u, const char *name)
+{
+	size_t gone, stop = ACTION_NO_NEED;
+
+	for (size_t i = 0; i < u->records->n; i++) {
+		const struct record *r = u->records->items[i];
+
+		if (!streq(r->name, name))
+			continue;
+		if (replica_may_run(r)) {
+			stop = plan_add_stop(u->plan, r, u->o->timeout_ns, false);
+			u->plan->actions.items[stop].quiet = true;
+		}
+		gone = plan_add_remove(u->plan, r, true, stop);
+		u->plan->actions.items[gone].quiet = true;
+		return gone;
+	}
+	return ACTION_NO_NEED;
+}
+
+static size_t run_hook(struct up *u, struct service *s, size_t i,
+		       const struct container_spec *replica, size_t after)
+{
+	struct container_spec *spec = translation_pre_start(u->t, s->name, i, replica);
+	size_t gone = remove_hook(u, spec->name);
+	size_t made = action_add(&u->plan->actions, ACTION_CREATE, spec->name);
+	struct action *a = &u->plan->actions.items[made];
+
+	a->service = xstrdup(s->name);
+	a->spec = spec;
+	positions_need(&u->plan->actions, made, &u->resources);
+	action_need(&u->plan->actions, made, gone);
+	action_need(&u->plan->actions, made, after);
+	return u->o->no_start
+		       ? after
+		       : plan_run_hook(u->plan, &u->services, s, spec->name, made, u->o->no_deps);
+}
+
+/* The hooks that have to be through before this replica starts; returns what its
+ * start waits for.  @after: it is there. */
+static size_t run_hooks(struct up *u, struct service *s, const struct container_spec *replica,
+			size_t after)
+{
+	const struct pre_start_list *hooks = map_get(&u->t->hooks, s->name);
+
+	for (size_t i = 0; hooks && replica && i < hooks->n; i++)
+		if (hooks->per_replica[i] || (!s->hooks_ran && !hooks_are_through(u, s)))
+			after = run_hook(u, s, i, replica, after);
+	if (hooks && !s->hooks_ran) {
+		s->hooks_ran = true;
+		s->hooks_end = after;
+	}
+	return after;
+}
+
+/* Others than the first wait for the hooks that ran for it, too. */
+static void start_replica(struct up *u, struct service *s, const char *name, size_t after)
+{
+	size_t start = plan_add_start(u->plan, &u->services, s, name, after, u->o->no_deps);
+
+	if (s->hooks_ran)
+		action_need(&u->plan->actions, start, s->hooks_end);
+	service_add_live(s, name, start);
+}
+
 static void create_replica(struct up *u, struct service *s, int number, const struct record *old,
 			   size_t after, const char *reason)
 {
@@ -51,8 +136,9 @@ static void create_replica(struct up *u, struct service *s, int number, const st
 	a->reason = xstrdup_null(reason);
 	positions_need(&u->plan->actions, i, &u->resources);
 	action_need(&u->plan->actions, i, after);
+	after = run_hooks(u, s, spec, i);
 	if (!u->o->no_start)
-		plan_start_replica(u->plan, &u->services, s, spec->name, i, u->o->no_deps);
+		start_replica(u, s, spec->name, after);
 }
 
 /* Why the container has to be made anew; NULL: it need not. */
@@ -103,6 +189,18 @@ static void recreate_replica(struct up *u, struct service *s, const struct recor
 	create_replica(u, s, r->number, r, gone, reason);
 }
 
+static void start_existing(struct up *u, struct service *s, const struct record *r)
+{
+	_cleanup_(spec_freep) struct container_spec *spec = NULL;
+	size_t after = ACTION_NO_NEED;
+
+	if (!r->started_at && map_has(&u->t->hooks, s->name)) {
+		spec = translation_load(u->t, r);
+		after = run_hooks(u, s, spec, ACTION_NO_NEED);
+	}
+	start_replica(u, s, r->name, after);
+}
+
 static void keep_replica(struct up *u, struct service *s, const struct record *r)
 {
 	if (replica_is_running(r) && follows_restart(u, s)) {
@@ -114,8 +212,7 @@ static void keep_replica(struct up *u, struct service *s, const struct record *r
 		strv_add(&u->plan->kept, r->name);
 		service_add_live(s, r->name, ACTION_NO_NEED);
 	} else if (!u->o->no_start) {
-		plan_start_replica(u->plan, &u->services, s, r->name, ACTION_NO_NEED,
-				   u->o->no_deps);
+		start_existing(u, s, r);
 		positions_need(&u->plan->actions, u->plan->actions.n - 1, &u->resources);
 	}
 }

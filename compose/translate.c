@@ -14,6 +14,7 @@
 #include "base/signals.h"
 #include "base/strv.h"
 #include "compose/hash.h"
+#include "compose/pre_start.h"
 #include "compose/values.h"
 #include "compose/version_label.h"
 #include "engine/supervise/probe.h"
@@ -245,6 +246,37 @@ static int set_health(struct job *j)
 	h->start_interval = value_duration(n, "start_interval", image->start_interval);
 	h->retries = value_int(n, "retries", image->retries);
 	return 0;
+}
+
+/* ---- hooks ----------------------------------------------------------------------------------- */
+static struct hook_spec *hooks(const struct node *seq, size_t *n)
+{
+	struct hook_spec *list;
+
+	*n = 0;
+	if (!node_is(seq, NODE_SEQ) || !seq->n)
+		return NULL;
+	list = xcalloc(seq->n, sizeof(*list));
+	for (size_t i = 0; i < seq->n; i++) {
+		const struct node *h = seq->items[i];
+
+		list[(*n)++] = (struct hook_spec){
+			.argv = strings(node_get(h, "command")),
+			.env = pairs(node_get(h, "environment")),
+			.user = xstrdup_null(node_get_str(h, "user")),
+			.cwd = xstrdup_null(node_get_str(h, "working_dir")),
+			.privileged = node_get_bool(h, "privileged", false),
+		};
+	}
+	return list;
+}
+
+static void set_hooks(struct job *j)
+{
+	struct container_spec *s = j->spec;
+
+	s->post_start = hooks(node_get(j->service, "post_start"), &s->n_post_start);
+	s->pre_stop = hooks(node_get(j->service, "pre_stop"), &s->n_pre_stop);
 }
 
 static void set_log(struct job *j)
@@ -751,12 +783,89 @@ static int translate_service(struct job *j, const struct image *image)
 	    (r = set_files(j)) < 0 || (r = set_connections(j)) < 0 || (r = set_security(j)) < 0 ||
 	    (r = set_health(j)) < 0)
 		return r;
+	set_hooks(j);
 	set_log(j);
 	set_resources(j);
 	set_ulimits(j);
 	set_devices(j);
 	set_labels(j);
 	return 0;
+}
+
+static int resolve_image(const struct project *p, struct store *images, const char *name,
+			 const struct node *at, const char *ref, struct image **image,
+			 struct diag *diag)
+{
+	struct err e = ERR_INIT;
+	int r = store_resolve(images, ref, image, &e);
+
+	if (r == 0)
+		return 0;
+	err_wrap(&e, r, "services.%s.image", name);
+	if (!at)
+		at = project_service(p, name);
+	(void)err_at(&e, at->file, at->line, at->col);
+	return diag_add(diag, &e);
+}
+
+static void pre_start_list_free(struct pre_start_list *l)
+{
+	if (!l)
+		return;
+	for (size_t i = 0; i < l->n; i++)
+		spec_free(l->specs[i]);
+	free(l->specs);
+	free(l->per_replica);
+	free(l);
+}
+
+static void label_pre_start(struct container_spec *s, size_t i)
+{
+	_cleanup_(free_p) char *index = xasprintf("%zu", i);
+
+	strv_env_set(&s->labels, "com.docker.compose.oneoff", "True");
+	strv_env_set(&s->labels, "com.docker.compose.hook", "pre_start");
+	strv_env_set(&s->labels, "com.docker.compose.hook.index", index);
+	strv_env_set(&s->labels, "com.docker.compose.config-hash", NULL);
+}
+
+static int add_pre_start(struct translation *t, const struct project *p, struct store *images,
+			 const char *name, struct diag *diag)
+{
+	const struct node *service = project_service(p, name), *seq = node_get(service, "pre_start");
+	struct pre_start_list *list;
+	int r = 0;
+
+	if (!node_is(seq, NODE_SEQ) || !seq->n)
+		return 0;
+	list = new0(struct pre_start_list);
+	list->specs = xcalloc(seq->n, sizeof(*list->specs));
+	list->per_replica = xcalloc(seq->n, sizeof(*list->per_replica));
+	map_put(&t->hooks, name, list);
+	for (size_t i = 0; r == 0 && i < seq->n; i++) {
+		const struct node *hook = seq->items[i];
+		const char *own = node_get_str(hook, "image");
+		struct node *as_service = pre_start_service(p->arena, service, hook);
+		_cleanup_(image_freep) struct image *image = NULL;
+		struct job j = {
+			.p = p, .dirs = t->dirs, .name = name, .service = as_service, .diag = diag
+		};
+
+		r = resolve_image(p, images, name, node_get(hook, "image"),
+				  own ? own : project_image_name(p, name), &image, diag);
+		if (r < 0)
+			break;
+		j.image = &image->config;
+		j.spec = list->specs[list->n] = spec_new();
+		list->per_replica[list->n++] = node_get_bool(hook, "per_replica", false);
+		r = translate_service(&j, image);
+		str_set(&j.spec->image, own ? own : project_image_name(p, name));
+		str_set(&j.spec->config_hash, NULL);
+		j.spec->oneoff = true;
+		j.spec->pre_start = (int)i + 1;
+		label_pre_start(j.spec, i);
+	}
+	return r;
 }
 
 static int add_service(struct translation *t, const struct project *p, struct store *images,
@@ -766,25 +875,18 @@ static int add_service(struct translation *t, const struct project *p, struct st
 	_cleanup_(image_freep) struct image *image = NULL;
 	_cleanup_(spec_freep) struct container_spec *spec = NULL;
 	struct job j = { .p = p, .dirs = t->dirs, .name = name, .service = service, .diag = diag };
-	struct err e = ERR_INIT;
-	int r = store_resolve(images, project_image_name(p, name), &image, &e);
+	int r = resolve_image(p, images, name, node_get(service, "image"),
+			      project_image_name(p, name), &image, diag);
 
-	if (r < 0) {
-		const struct node *at = node_get(service, "image");
-
-		err_wrap(&e, r, "services.%s.image", name);
-		if (!at)
-			at = service;
-		(void)err_at(&e, at->file, at->line, at->col);
-		return diag_add(diag, &e);
-	}
+	if (r < 0)
+		return r;
 	spec = spec_new();
 	j.image = &image->config;
 	j.spec = spec;
 	r = translate_service(&j, image);
 	if (r == 0)
 		map_put(&t->specs, name, TAKE_PTR(spec));
-	return r;
+	return r < 0 ? r : add_pre_start(t, p, images, name, diag);
 }
 
 /* ---- networks and volumes
@@ -939,6 +1041,7 @@ int translate_project(const struct project *p, const struct dirs *d, struct stor
 	int r = 0;
 
 	t->specs = MAP_INIT_FREE(spec_free);
+	t->hooks = MAP_INIT_FREE(pre_start_list_free);
 	t->networks = t->volumes = MAP_INIT_FREE(json_unref);
 	t->dirs = d;
 	t->project = p->name;
@@ -965,6 +1068,7 @@ void translation_free(struct translation *t)
 	if (!t)
 		return;
 	map_done(&t->specs);
+	map_done(&t->hooks);
 	map_done(&t->networks);
 	map_done(&t->volumes);
 	free(t);
@@ -982,9 +1086,9 @@ char *translation_container_name(const struct translation *t, const char *servic
 	return xasprintf("%s-%s-%d", t->project, service, number);
 }
 
-static struct container_spec *load_spec(const struct dirs *d, const struct record *rec)
+struct container_spec *translation_load(const struct translation *t, const struct record *rec)
 {
-	_cleanup_(free_p) char *dir = dirs_container(d, rec->project, rec->id);
+	_cleanup_(free_p) char *dir = dirs_container(t->dirs, rec->project, rec->id);
 	_cleanup_(free_p) char *path = path_join(dir, "spec.json");
 	_cleanup_(json_unrefp) json *j = NULL;
 	struct container_spec *s = NULL;
@@ -1004,40 +1108,70 @@ static const char *inherited(const struct container_spec *old, const char *targe
 	return NULL;
 }
 
-struct container_spec *translation_spec(const struct translation *t, const char *service,
-					int number, const struct record *old, bool renew_volumes)
+/* A volume of its own for each anonymous mount, but what @before had at the same place. */
+static void name_anonymous_volumes(const struct translation *t, struct container_spec *s,
+				   const struct container_spec *before)
 {
-	struct container_spec *s = spec_copy(map_get(&t->specs, service));
-	_cleanup_(spec_freep) struct container_spec *before = old && !renew_volumes
-								      ? load_spec(t->dirs, old)
-								      : NULL;
-	char id[CONTAINER_ID_LEN + 1], volume[CONTAINER_ID_LEN + 1];
+	char volume[CONTAINER_ID_LEN + 1];
+
+	for (size_t i = 0; i < s->n_mounts; i++) {
+		struct mount_spec *m = &s->mounts[i];
+		const char *name = inherited(before, m->target);
+
+		if (!m->anonymous)
+			continue;
+		random_hex(volume, CONTAINER_ID_LEN / 2);
+		if (!name)
+			name = volume;
+		str_set(&m->volume, name);
+		free(m->source);
+		m->source = xasprintf("%s/volumes/%s/_data", t->dirs->root, name);
+	}
+}
+
+/* What no two containers share. */
+static void set_identity(struct container_spec *s, int number)
+{
+	char id[CONTAINER_ID_LEN + 1];
 
 	random_hex(id, CONTAINER_ID_LEN / 2);
 	s->id = xstrdup(id);
 	s->number = number;
 	s->created = now_real_ns();
-	if (!s->name)
-		s->name = xasprintf("%s-%s-%d", t->project, service, number);
-	strv_addf(&s->labels, "com.docker.compose.container-number=%d", number);
-	for (size_t i = 0; i < s->n_mounts; i++) {
-		struct mount_spec *m = &s->mounts[i];
-		const char *name = volume;
-
-		if (!m->anonymous)
-			continue;
-		random_hex(volume, CONTAINER_ID_LEN / 2);
-		if (inherited(before, m->target))
-			name = inherited(before, m->target);
-		str_set(&m->volume, name);
-		free(m->source);
-		m->source = xasprintf("%s/volumes/%s/_data", t->dirs->root, name);
-	}
 	if (!strv_env_get(s->env, "HOSTNAME")) {
 		_cleanup_(free_p) char *hostname = s->hostname ? xstrdup(s->hostname)
 							       : xstrndup(id, 12);
 
 		strv_env_set(&s->env, "HOSTNAME", hostname);
 	}
+}
+
+struct container_spec *translation_spec(const struct translation *t, const char *service,
+					int number, const struct record *old, bool renew_volumes)
+{
+	struct container_spec *s = spec_copy(map_get(&t->specs, service));
+	_cleanup_(spec_freep) struct container_spec *before =
+		old && !renew_volumes ? translation_load(t, old) : NULL;
+
+	set_identity(s, number);
+	if (!s->name)
+		s->name = xasprintf("%s-%s-%d", t->project, service, number);
+	strv_addf(&s->labels, "com.docker.compose.container-number=%d", number);
+	name_anonymous_volumes(t, s, before);
+	return s;
+}
+
+struct container_spec *translation_pre_start(const struct translation *t, const char *service,
+					     size_t i, const struct container_spec *replica)
+{
+	const struct pre_start_list *list = map_get(&t->hooks, service);
+	struct container_spec *s = spec_copy(list->specs[i]);
+
+	set_identity(s, replica->number);
+	s->name = list->per_replica[i] ? xasprintf("%s-%s-%d-pre_start-%zu", t->project, service,
+						   replica->number, i)
+				       : xasprintf("%s-%s-pre_start-%zu", t->project, service, i);
+	pre_start_share_volumes(s, replica);
+	name_anonymous_volumes(t, s, NULL);
 	return s;
 }

@@ -101,7 +101,7 @@ struct health_spec {
 /* A command to run in the container after its start or before its stop. */
 struct hook_spec {
 	char **argv;
-	char **env; /* complete; NULL: the container's */
+	char **env; /* KEY=value, on top of the container's */
 	char *user; /* NULL: the container's */
 	char *cwd;  /* NULL: the container's */
 	bool privileged;

@@ -231,6 +231,8 @@ json *record_to_json(const struct record *r)
 		json_put_str(o, "again", again_names[r->again]);
 	if (r->follows)
 		json_put_bool(o, "follows", true);
+	if (r->post_start_due)
+		json_put_bool(o, "post_start_due", true);
 	if (r->lost)
 		json_put_bool(o, "lost", true);
 	for (size_t i = 0; i < r->n_networks; i++)
@@ -307,6 +309,7 @@ int record_from_json(json *j, struct record **out, struct err *e)
 	again = find_name(again_names, ARRAY_SIZE(again_names), json_get_str(j, "again"));
 	r->again = again < 0 ? AGAIN_NO : (enum again)again;
 	r->follows = json_get_bool(j, "follows", false);
+	r->post_start_due = json_get_bool(j, "post_start_due", false);
 	r->lost = json_get_bool(j, "lost", false);
 	read_lists(j, r);
 	*out = TAKE_PTR(r);

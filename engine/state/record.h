@@ -78,8 +78,9 @@ struct record {
 	enum health_status health;
 	enum again again;
 	bool follows; /* to be restarted once what it depends on with restart: true is back */
-	bool lost;    /* it was running, or to be restarted, when the machine went down */
-	bool corrected; /* not stored: record_reconcile() changed the status */
+	bool post_start_due; /* its post_start hooks have not been through yet */
+	bool lost;           /* it was running, or to be restarted, when the machine went down */
+	bool corrected;      /* not stored: record_reconcile() changed the status */
 
 	struct attached_network *networks;
 	size_t n_networks;

@@ -231,7 +231,13 @@ static enum verdict judge(const struct action *act, const struct container *c, s
 		return v;
 	case WAIT_COMPLETED:
 		v = exited_verdict(c, true, e);
-		if (v == NO)
+		if (v == NO && c->rec->pre_start)
+			err_set(e, ECHILD,
+				"service \"%s\" pre_start[%d]: hook exited with status %d "
+				"(container %s is kept for inspection)",
+				c->rec->service, c->rec->pre_start - 1, c->rec->exit_code,
+				c->rec->name);
+		else if (v == NO)
 			err_set(e, ECHILD, "service \"%s\" didn't complete successfully: exit %d",
 				c->rec->service ? c->rec->service : c->rec->name,
 				c->rec->exit_code);
@@ -491,13 +497,17 @@ static void check_active(struct apply *a, size_t i, struct container *c)
 
 			err_wrap(&e, -e.code, "container %s", c->rec->name);
 			step_failed(a, i, &e);
-		} else if (c->rec->status != CONTAINER_STARTING) {
+		} else if (c->hook_error.code) {
+			step_failed(a, i, &c->hook_error);
+		} else if (c->rec->status != CONTAINER_STARTING && !c->hook) {
 			say_action(a, act, "done", action_done(act), NULL);
 			step_done(a, i);
 		}
 		break;
 	case ACTION_STOP:
-		if (!container_is_active(c)) {
+		if (c->hook_error.code) {
+			step_failed(a, i, &c->hook_error);
+		} else if (!container_is_active(c)) {
 			say_action(a, act, "done", action_done(act), NULL);
 			step_done(a, i);
 		}
@@ -759,6 +769,59 @@ static void kill_beside(struct apply *a)
 	apply_free(a);
 }
 
+/* Nothing that only takes time is waited for any longer: nobody does, and it would
+ * hold up the queue. */
+static void abandon_step(struct apply *a, size_t i)
+{
+	struct container *c = container_find(a->sv, a->actions.items[i].object);
+
+	switch (a->actions.items[i].kind) {
+	case ACTION_WAIT:
+		a->steps[i] = STEP_SKIPPED;
+		break;
+	case ACTION_START:
+	case ACTION_STOP: /* the processes go on, or end, by themselves; hooks may hang */
+		if (!c || !c->hook)
+			break;
+		container_give_up_hooks(c);
+		a->steps[i] = STEP_SKIPPED;
+		break;
+	default:
+		break;
+	}
+}
+
+static void abandon(struct apply *a)
+{
+	a->stopped = true;
+	if (!a->err.code)
+		err_set(&a->err, ECANCELED, "canceled");
+	for (size_t i = 0; i < a->actions.n; i++)
+		if (a->steps[i] == STEP_ACTIVE)
+			abandon_step(a, i);
+	if (a->begun)
+		apply_pump(a);
+}
+
+/* An apply whose client went away goes on, unless another one waits for it. */
+static void abandon_orphan(struct supervisor *sv)
+{
+	if (sv->applies && !sv->applies->conn && sv->applies->next && !sv->applies->stopped)
+		abandon(sv->applies);
+}
+
+static void say_waiting(struct supervisor *sv, struct control_conn *conn)
+{
+	const struct apply *first = sv->applies;
+	json *o = json_new_object();
+
+	json_put_str(o, "type", "waiting");
+	json_put_str(o, "holder", first->command);
+	if (first->conn)
+		json_put_int(o, "pid", control_conn_pid(first->conn));
+	control_reply(conn, o, NULL, 0);
+}
+
 void apply_request(struct supervisor *sv, struct control_conn *conn, json *message)
 {
 	struct apply *a = new0(struct apply), **end = &sv->applies;
@@ -768,7 +831,8 @@ void apply_request(struct supervisor *sv, struct control_conn *conn, json *messa
 	a->conn = conn;
 	a->message = json_ref(message);
 	a->command = xstrdup(command ? command : "apply");
-	control_conn_set_data(conn, a);
+	if (conn)
+		control_conn_set_data(conn, a);
 	if (action_list_from_json(json_get(message, "actions"), &a->actions, &a->err) < 0)
 		a->stopped = true;
 	a->steps = xcalloc(a->actions.n, sizeof(*a->steps));
@@ -786,30 +850,18 @@ void apply_request(struct supervisor *sv, struct control_conn *conn, json *messa
 		apply_begin(a);
 		return;
 	}
-	if (conn) {
-		json *o = json_new_object();
-
-		json_put_str(o, "type", "waiting");
-		json_put_str(o, "holder", sv->applies->command);
-		control_reply(conn, o, NULL, 0);
-	}
+	if (conn && sv->applies->conn)
+		say_waiting(sv, conn);
+	abandon_orphan(sv);
 }
 
 void apply_cancel(struct supervisor *sv, struct control_conn *conn)
 {
 	for (struct apply *a = sv->applies; a; a = a->next) {
-		if (a->conn != conn)
-			continue;
-		a->stopped = true;
-		if (!a->err.code)
-			err_set(&a->err, ECANCELED, "canceled");
-		/* A wait that nobody waits for any more would hold up the queue. */
-		for (size_t i = 0; i < a->actions.n; i++)
-			if (a->steps[i] == STEP_ACTIVE && a->actions.items[i].kind == ACTION_WAIT)
-				a->steps[i] = STEP_SKIPPED;
-		if (a->begun)
-			apply_pump(a);
-		return;
+		if (a->conn == conn) {
+			abandon(a);
+			return;
+		}
 	}
 }
 
@@ -818,6 +870,7 @@ void apply_conn_closed(struct supervisor *sv, struct control_conn *conn)
 	for (struct apply *a = sv->applies; a; a = a->next)
 		if (a->conn == conn)
 			a->conn = NULL;
+	abandon_orphan(sv);
 }
 
 void apply_free_all(struct supervisor *sv)

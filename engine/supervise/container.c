@@ -93,6 +93,7 @@ void container_free(struct container *c)
 	if (!c)
 		return;
 	checks_stop(c);
+	hooks_cancel(c);
 	drop_run(c);
 	source_clear(&c->timer);
 	for (size_t i = 0; i < c->n_held; i++)
@@ -349,6 +350,7 @@ static void run_ended(struct container *c, int code, uint64_t finished_at)
 	uint64_t oom_kills = 0;
 
 	checks_stop(c);
+	hooks_cancel(c);
 	source_clear(&c->timer);
 	drop_run(c);
 	if (c->cgroup && cgroup_oom_kills(c->cgroup, &oom_kills, NULL) == 0)
@@ -361,6 +363,7 @@ static void run_ended(struct container *c, int code, uint64_t finished_at)
 	rec->restart_count = next.attempts;
 	rec->failures = next.failures;
 	rec->again = AGAIN_NO;
+	rec->post_start_due = false;
 	if (next.restart && !c->sv->leaving) {
 		rec->status = CONTAINER_RESTARTING;
 		rec->restart_at = now_real_ns() + next.delay_ns;
@@ -466,6 +469,19 @@ static void on_sock(struct source *s, int fd, uint32_t events, void *data)
 		start_failed(c, &e);
 }
 
+static void post_start_done(struct container *c, const struct err *e)
+{
+	c->rec->post_start_due = false;
+	if (e->code) {
+		c->hook_error = *e;
+		str_set(&c->rec->error, e->msg);
+		supervisor_log(c->sv, "%s: %s", c->rec->name, e->msg);
+	}
+	container_save(c, false);
+	follow_poke(c->sv);
+	apply_poke(c->sv, c);
+}
+
 static void on_init_error(struct source *s, int fd, uint32_t events, void *data)
 {
 	struct container *c = data;
@@ -487,6 +503,8 @@ static void on_init_error(struct source *s, int fd, uint32_t events, void *data)
 	if (c->rec->status == CONTAINER_STARTING) {
 		c->rec->status = CONTAINER_RUNNING;
 		checks_start(c);
+		if (c->rec->post_start_due)
+			hooks_run(c, HOOK_POST_START, 0, post_start_done);
 	}
 	container_save(c, false);
 	container_changed(c, "start");
@@ -569,6 +587,8 @@ void container_start(struct container *c)
 	c->by_policy = c->rec->status == CONTAINER_RESTARTING;
 	c->start_error = ERR_INIT;
 	str_set(&c->rec->error, NULL);
+	c->hook_error = ERR_INIT;
+	c->rec->post_start_due = c->spec->n_post_start > 0;
 	c->rec->oom_killed = false;
 	c->rec->lost = false;
 	c->kill_sent = false;
@@ -623,9 +643,11 @@ static void adopt_alive(struct container *c, const struct monitor_record *m)
 	container_save(c, false);
 	if (c->rec->status != CONTAINER_STOPPING)
 		checks_start(c);
-	else if (c->rec->again)
+	if (c->rec->status == CONTAINER_RUNNING && c->rec->post_start_due)
+		hooks_run(c, HOOK_POST_START, 0, post_start_done);
+	if (c->rec->again)
 		container_restart(c, c->rec->again);
-	else
+	else if (c->rec->status == CONTAINER_STOPPING)
 		container_stop(c, ACTION_DEFAULT_TIMEOUT, c->rec->user_stopped);
 }
 
@@ -741,26 +763,12 @@ static uint64_t grace_of(const struct container *c, int64_t grace)
 	return c->spec->stop_grace == UINT64_MAX ? STOP_GRACE_DEFAULT : c->spec->stop_grace;
 }
 
-void container_stop(struct container *c, int64_t grace_ns, bool by_user)
+static void stop_now(struct container *c, int64_t grace_ns)
 {
 	uint64_t grace = grace_of(c, grace_ns);
 
-	if (!container_is_active(c))
-		return;
-	c->rec->user_stopped |= by_user;
-	c->rec->again = AGAIN_NO; /* whoever wants it to run again says so after this */
-	c->rec->follows = false;
-	if (c->rec->status == CONTAINER_RESTARTING) {
-		source_clear(&c->timer);
-		c->rec->status = CONTAINER_EXITED;
-		connect_release(c);
-		(void)drop_cgroup(c, NULL);
-		container_save(c, false);
-		supervisor_check_idle(c->sv);
-		container_changed(c, "stop");
-		return;
-	}
 	checks_stop(c);
+	hooks_cancel(c);
 	c->stop_deadline = now_mono_ns() + grace;
 	if (send_signal(c, stop_signal(c), NULL) < 0 || grace == 0)
 		kill_all(c);
@@ -771,15 +779,90 @@ void container_stop(struct container *c, int64_t grace_ns, bool by_user)
 	set_timer(c, MIN(grace, (uint64_t)STOP_FIRST_LOOK), on_stop_timer);
 }
 
-void container_restart(struct container *c, enum again why)
+/* A command's stop is given up when a hook fails; one of our own must happen. */
+static void pre_stop_done(struct container *c, const struct err *e)
 {
-	if (c->rec->status == CONTAINER_RESTARTING) {
-		container_start(c);
+	c->pre_stop = false;
+	if (e->code)
+		supervisor_log(c->sv, "%s: %s", c->rec->name, e->msg);
+	if (!e->code || c->rec->again) {
+		stop_now(c, c->stop_grace);
 		return;
 	}
-	container_stop(c, ACTION_DEFAULT_TIMEOUT, false);
-	c->rec->again = why;
+	c->hook_error = *e;
+	if (c->stop_by_user)
+		c->rec->user_stopped = false;
 	container_save(c, false);
+	apply_poke(c->sv, c);
+}
+
+/* The container runs on while they do: a stop that is cut short here never began. */
+static bool run_pre_stop(struct container *c, int64_t grace_ns, bool by_user)
+{
+	uint64_t limit = c->rec->again ? grace_of(c, grace_ns) : 0;
+
+	if (c->rec->status == CONTAINER_PAUSED && c->spec->n_pre_stop > 0)
+		(void)container_pause(c, false, NULL); /* the hooks say what is wrong with it */
+	if (c->rec->status != CONTAINER_RUNNING || !c->spec->n_pre_stop)
+		return false;
+	c->stop_grace = grace_ns;
+	c->stop_by_user = by_user;
+	if (c->hook && c->pre_stop)
+		return true; /* of a stop before this one */
+	hooks_cancel(c);
+	c->pre_stop = true;
+	hooks_run(c, HOOK_PRE_STOP, limit, pre_stop_done);
+	container_save(c, false);
+	return true;
+}
+
+static void begin_stop(struct container *c, int64_t grace_ns, bool by_user, enum again again)
+{
+	if (!container_is_active(c))
+		return;
+	c->rec->user_stopped |= by_user;
+	c->rec->again = again;
+	c->rec->follows = false;
+	c->hook_error = ERR_INIT;
+	if (c->rec->status == CONTAINER_RESTARTING) {
+		source_clear(&c->timer);
+		c->rec->status = CONTAINER_EXITED;
+		connect_release(c);
+		(void)drop_cgroup(c, NULL);
+		container_save(c, false);
+		supervisor_check_idle(c->sv);
+		container_changed(c, "stop");
+		return;
+	}
+	if (!run_pre_stop(c, grace_ns, by_user))
+		stop_now(c, grace_ns);
+}
+
+void container_stop(struct container *c, int64_t grace_ns, bool by_user)
+{
+	begin_stop(c, grace_ns, by_user, AGAIN_NO);
+}
+
+void container_give_up_hooks(struct container *c)
+{
+	if (c->pre_stop && c->rec->again) {
+		hooks_cancel(c);
+		stop_now(c, c->stop_grace);
+		return;
+	}
+	if (c->pre_stop && c->stop_by_user)
+		c->rec->user_stopped = false;
+	c->rec->post_start_due = false;
+	hooks_cancel(c);
+	container_save(c, false);
+}
+
+void container_restart(struct container *c, enum again why)
+{
+	if (c->rec->status == CONTAINER_RESTARTING)
+		container_start(c);
+	else
+		begin_stop(c, ACTION_DEFAULT_TIMEOUT, false, why);
 }
 
 int container_signal(struct container *c, int sig, bool by_user, struct err *e)

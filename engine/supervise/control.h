@@ -13,7 +13,7 @@
  *          The plan was made from the records of that generation (record.h); when
  *          it is not the present one, end says ESTALE and nothing was done.
  *          Without one the plan is taken as it is.
- *          → waiting {holder}        another apply of this project runs first
+ *          → waiting {holder, pid}   another apply of this project runs first
  *          → progress {id, status, text, details}           any number; see below
  *          → end {error: null | {code,msg,hint,file,line,col}}
  *  cancel  {}     start no further action of the apply of this connection

@@ -70,7 +70,7 @@ static enum back container_back(const struct container *c, int condition)
 {
 	const struct record *rec = c->rec;
 
-	if (rec->follows || rec->again)
+	if (rec->follows || rec->again || c->hook)
 		return NOT_YET;
 	if (condition == WAIT_COMPLETED)
 		return container_is_active(c) ? NOT_YET : rec->exit_code == 0 ? BACK : GONE;

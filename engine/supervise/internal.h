@@ -8,6 +8,7 @@
  *	adopt.c		what a new supervisor finds
  *	session.c	exec
  *	checks.c	health probes
+ *	hooks.c		commands in a container after its start, before its stop
  *	follow.c	dependants follow a dependency that crashed
  *
  * Everything runs on one loop in one thread; a callback changes state, saves the
@@ -38,6 +39,7 @@
 struct apply;
 struct session;
 struct health_probe;
+struct hook_run;
 
 struct supervisor {
 	const struct dirs *dirs;
@@ -94,6 +96,11 @@ struct container {
 	struct err start_error;      /* why the last start failed */
 	struct publish_result *held; /* sockets opened ahead of the start, one per spec->ports */
 	size_t n_held;
+	struct hook_run *hook; /* hooks that run */
+	struct err hook_error; /* why the last ones failed */
+	bool pre_stop;         /* c->hook are its pre_stop hooks, for a stop with… */
+	int64_t stop_grace;
+	bool stop_by_user;
 	struct health health;
 	struct source *health_timer;
 	struct health_probe *probe; /* one that runs */
@@ -116,8 +123,12 @@ int container_watch_run(struct container *c, struct err *e);
 /* Returns once the process is on its way; container_changed() tells the rest.  A
  * start that fails leaves the reason in start_error and the container exited. */
 void container_start(struct container *c);
-/* Start stopping; @grace_ns < 0: the spec's.  Stopped already: nothing to do. */
+/* Start stopping, after the pre_stop hooks; @grace_ns < 0: the spec's.  Stopped already:
+ * nothing to do.  A hook that fails leaves it running, with the reason in hook_error. */
 void container_stop(struct container *c, int64_t grace_ns, bool by_user);
+/* End its hooks, of whose outcome nobody wants to know: a start counts as done, a stop
+ * as never begun. */
+void container_give_up_hooks(struct container *c);
 /* Stop an active container and, once it has, start it again. */
 void container_restart(struct container *c, enum again why);
 int container_signal(struct container *c, int sig, bool by_user, struct err *e);
@@ -206,6 +217,16 @@ void session_conn_closed(struct supervisor *sv, struct control_conn *conn);
 /* ---- checks.c --------------------------------------------------------------- */
 void checks_start(struct container *c); /* container runs */
 void checks_stop(struct container *c);  /* container stops, or is gone */
+
+/* ---- hooks.c ---------------------------------------------------------------- */
+enum hook_kind { HOOK_POST_START, HOOK_PRE_STOP };
+/* @e->code 0: all went well.  Called from the loop; c->hook is NULL again. */
+typedef void (*hooks_done_fn)(struct container *c, const struct err *e);
+/* Run the hooks of a running container one by one; c->hook until they are done.
+ * @limit_ns: for all of them together; 0: as long as they take. */
+void hooks_run(struct container *c, enum hook_kind kind, uint64_t limit_ns, hooks_done_fn done);
+/* Kill what runs; nobody is told. */
+void hooks_cancel(struct container *c);
 
 /* ---- follow.c --------------------------------------------------------------- */
 /* The run of @c ended and another one will follow: mark who is to follow it. */

@@ -82,6 +82,33 @@ static inline void name_all(const struct project *p, const char *section, struct
 		map_put(out, node_get_str(map->entries[i].value, "name"), json_new_object());
 }
 
+static inline void free_hooks(void *p)
+{
+	struct pre_start_list *l = p;
+
+	for (size_t i = 0; i < l->n; i++)
+		spec_free(l->specs[i]);
+	free(l->specs);
+	free(l->per_replica);
+	free(l);
+}
+
+static inline void add_hooks(struct translation *t, const char *service, const struct node *seq)
+{
+	struct pre_start_list *l;
+
+	if (!node_is(seq, NODE_SEQ))
+		return;
+	l = new0(struct pre_start_list);
+	l->specs = xcalloc(seq->n, sizeof(*l->specs));
+	l->per_replica = xcalloc(seq->n, sizeof(*l->per_replica));
+	for (; l->n < seq->n; l->n++) {
+		l->specs[l->n] = spec_new();
+		l->per_replica[l->n] = node_get_bool(seq->items[l->n], "per_replica", false);
+	}
+	map_put(&t->hooks, service, l);
+}
+
 /* What translate_project() would say, without images. */
 static inline struct translation *translation_by_hand(const struct world *w)
 {
@@ -92,6 +119,7 @@ static inline struct translation *translation_by_hand(const struct world *w)
 
 	t->specs = MAP_INIT_FREE(spec_free);
 	t->networks = t->volumes = MAP_INIT_FREE(json_unref);
+	t->hooks = MAP_INIT_FREE(free_hooks);
 	t->project = p->name;
 	t->dirs = &w->dirs;
 	for (size_t i = 0; names[i]; i++) {
@@ -102,6 +130,7 @@ static inline struct translation *translation_by_hand(const struct world *w)
 		s->image_id = xstrdup("sha256:one");
 		s->name = xstrdup_null(node_get_str(service, "container_name"));
 		map_put(&t->specs, names[i], s);
+		add_hooks(t, names[i], node_get(service, "pre_start"));
 	}
 	free(names);
 	name_all(p, "networks", &t->networks);

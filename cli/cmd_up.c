@@ -196,9 +196,9 @@ static int prepare(struct context *ctx, char *const *services, const struct plan
 static int prepare_and_apply(struct context *ctx, const char *command, char *const *services,
 			     const struct plan_options *po, struct err *e)
 {
-	int r;
+	int r = -ESTALE;
 
-	do {
+	for (int tries = 0; tries < PLAN_TRIES && r == -ESTALE; tries++) {
 		_cleanup_(plan_done) struct plan plan = { 0 };
 
 		if (e)
@@ -206,7 +206,7 @@ static int prepare_and_apply(struct context *ctx, const char *command, char *con
 		r = prepare(ctx, services, po, &plan, e);
 		if (r == 0)
 			r = ctx_apply(ctx, command, &plan, e);
-	} while (r == -ESTALE);
+	}
 	return r;
 }
 

@@ -43,12 +43,12 @@ static int plan_and_apply_once(struct context *ctx, const char *command, plan_fn
 int plan_and_apply(struct context *ctx, const char *command, plan_fn fn, struct plan_options *po,
 		   size_t *n_containers, struct err *e)
 {
-	int r;
+	int r = -ESTALE;
 
-	do {
+	for (int tries = 0; tries < PLAN_TRIES && r == -ESTALE; tries++) {
 		if (e)
 			*e = ERR_INIT;
 		r = plan_and_apply_once(ctx, command, fn, po, n_containers, e);
-	} while (r == -ESTALE);
+	}
 	return r;
 }

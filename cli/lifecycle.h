@@ -10,6 +10,9 @@
 typedef int (*plan_fn)(const struct project *p, const struct record_list *records,
 		       const struct plan_options *o, struct plan *out, struct diag *diag);
 
+/* How often to plan when other commands of the project keep coming first. */
+#define PLAN_TRIES 20
+
 /* Plan with @fn for po->services (checked to exist; po->dependencies is filled in
  * for the call) and apply under the name @command.
  * *n_containers (may be NULL): how many the project had. */

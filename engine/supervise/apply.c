@@ -133,12 +133,14 @@ static void reply_end(struct apply *a, bool leaving)
  * short is seen as well. */
 static void next_generation(struct supervisor *sv)
 {
+	/* What counts is the file, which the commands read as well: should it not
+	 * be written for once, nobody is at odds with it. */
+	uint64_t n = record_generation(sv->dirs, sv->project);
 	char text[32];
 	struct err e = ERR_INIT;
 
 	/* Begins with the time: a project that was away meanwhile never repeats one. */
-	sv->generation = sv->generation ? sv->generation + 1 : now_real_ns() | 1;
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)sv->generation);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)(n ? n + 1 : now_real_ns() | 1));
 	if (file_write_atomic(sv->run_fd, RECORD_GENERATION_NAME, text, strlen(text), 0600, false,
 			      &e) < 0)
 		supervisor_log(sv, "%s", e.msg);
@@ -146,8 +148,7 @@ static void next_generation(struct supervisor *sv)
 
 void apply_adopt_generation(struct supervisor *sv)
 {
-	sv->generation = record_generation(sv->dirs, sv->project);
-	if (sv->generation & 1)
+	if (record_generation(sv->dirs, sv->project) & 1)
 		next_generation(sv); /* the one that was at it is no more */
 }
 
@@ -155,7 +156,7 @@ static bool is_overtaken(const struct apply *a)
 {
 	int64_t planned = json_get_int(a->message, "generation", -1);
 
-	return planned >= 0 && (uint64_t)planned != a->sv->generation;
+	return planned >= 0 && (uint64_t)planned != record_generation(a->sv->dirs, a->sv->project);
 }
 
 static void apply_end(struct apply *a)
@@ -167,7 +168,7 @@ static void apply_end(struct apply *a)
 	assert(sv->applies == a);
 	if ((networks_flush(sv, &e) < 0 || connect_firewall(sv, &e) < 0) && !a->err.code)
 		a->err = e;
-	if (sv->generation & 1)
+	if (record_generation(sv->dirs, sv->project) & 1)
 		next_generation(sv);
 	sv->applies = a->next;
 	leaving = !sv->applies && supervisor_sweep(sv);

@@ -68,7 +68,6 @@ struct supervisor {
 	bool collect_links;
 	char **doomed_links, **doomed_networks;
 	struct apply *applies; /* the first runs, the others wait */
-	uint64_t generation;   /* see record_generation() */
 	struct session *sessions;
 	struct control_conn **subscribers;
 	size_t n_subscribers;

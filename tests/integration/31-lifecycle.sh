@@ -2,7 +2,7 @@
 # A container's life: stop, start, restart, kill, pause, rm; restart policies; and
 # the sudden death of every process that has to do with it.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 74
+plan 77
 
 c() {
 	comp -p "$P" "$@"
@@ -221,6 +221,22 @@ kill -9 "$(state web monitor_pid)" "$(state once monitor_pid)"
 is "monitor killed: the container is restarted" "$(until_true 10 new_pid web "$web" && echo yes)" yes
 like "or not, as its policy says" "$(until_true 10 state_is once status exited; status once)" '^Exited \(137\)'
 is "its processes are gone" "$(readlink "/proc/$once/exe" || echo gone)" gone
+
+cat >compose.yaml <<E
+services:
+  web: {image: tiny, command: sleep 1000}
+  job: {image: tiny, command: "sh -c 'until [ -e /tmp/go ]; do sleep 0.05; done'"}
+  after: {image: tiny, command: sleep 1000, depends_on: {job: {condition: service_completed_successfully}}}
+E
+"$COMP" -p "$P" up -d --remove-orphans >first 2>&1 &
+client=$!
+until_true 10 bash -c "'$COMP' -p $P ps job --format '{{.Status}}' | grep Up"
+kill -9 "$(supervisor_pid)"
+wait "$client"
+like "supervisor killed in the middle of an up: the client is told" "$? $(cat first)" 'went away before'
+c exec -T job touch /tmp/go </dev/null
+ok "the next up does the rest" timeout 30 "$COMP" -p "$P" up -d
+is "all of it" "$(c ps --format '{{.Service}}' | sort | xargs)" "after web"
 
 supervisor=$(supervisor_pid)
 kill -9 "$supervisor" "$(state web monitor_pid)"

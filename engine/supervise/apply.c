@@ -163,11 +163,16 @@ static void apply_end(struct apply *a)
 {
 	struct supervisor *sv = a->sv;
 	struct err e = ERR_INIT;
+	struct sweep sweep;
 	bool leaving;
 
+	container_sweep_start(sv, &sweep);
 	assert(sv->applies == a);
 	if ((networks_flush(sv, &e) < 0 || connect_firewall(sv, &e) < 0) && !a->err.code)
 		a->err = e;
+	if (container_sweep_finish(sv, &sweep, &e) < 0 && !a->err.code)
+		a->err = e;
+	sv->collect_links = false;
 	if (record_generation(sv->dirs, sv->project) & 1)
 		next_generation(sv);
 	sv->applies = a->next;

@@ -256,7 +256,54 @@ static int remove_dir(struct container *c, struct err *e)
 
 	if (rename(c->dir, doomed) < 0 && errno != ENOENT)
 		return err_errno(e, errno, "remove %s", c->dir);
-	return rm_rf(AT_FDCWD, doomed, e);
+	if (!c->sv->collect_links)
+		return rm_rf(AT_FDCWD, doomed, e);
+	strv_add(&c->sv->doomed_dirs, doomed);
+	return 0;
+}
+
+static _Noreturn void remove_share(char *const *dirs, size_t first)
+{
+	size_t n = strv_len(dirs);
+
+	/* Above all the lock and the clients, should the supervisor end before us. */
+	(void)syscall(SYS_close_range, 3, ~0U, 0);
+	for (size_t i = first; i < n; i += SWEEPERS)
+		(void)rm_rf(AT_FDCWD, dirs[i], NULL); /* the supervisor looks again */
+	_exit(0);
+}
+
+/* Most of it is waiting: ext4 gives blocks back one by one, with a discard for each
+ * where the mount asks for that, so several at once take hardly longer than one. */
+void container_sweep_start(struct supervisor *sv, struct sweep *s)
+{
+	s->n = 0;
+	if (strv_len(sv->doomed_dirs) < 2 * SWEEPERS)
+		return;
+	for (size_t i = 0; i < SWEEPERS; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			remove_share(sv->doomed_dirs, i);
+		if (pid > 0)
+			s->pids[s->n++] = pid;
+	}
+}
+
+int container_sweep_finish(struct supervisor *sv, struct sweep *s, struct err *e)
+{
+	int r = 0;
+
+	while (s->n > 0)
+		(void)spawn_wait(s->pids[--s->n]); /* whatever it says, we look ourselves */
+	STRV_FOREACH (dir, sv->doomed_dirs) {
+		struct err e2 = ERR_INIT;
+
+		err_keep_first(&r, e, rm_rf(AT_FDCWD, *dir, &e2), &e2);
+	}
+	strv_free(sv->doomed_dirs);
+	sv->doomed_dirs = NULL;
+	return r;
 }
 
 int container_remove(struct container *c, bool with_volumes, struct err *e)

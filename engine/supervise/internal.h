@@ -66,7 +66,7 @@ struct supervisor {
 	/* While a plan takes things down, links and networks are collected and go
 	 * in one request: the kernel takes as long for one link as for hundreds. */
 	bool collect_links;
-	char **doomed_links, **doomed_networks;
+	char **doomed_links, **doomed_networks, **doomed_dirs;
 	struct apply *applies; /* the first runs, the others wait */
 	struct session *sessions;
 	struct control_conn **subscribers;
@@ -134,6 +134,15 @@ int container_signal(struct container *c, int sig, bool by_user, struct err *e);
 int container_pause(struct container *c, bool pause, struct err *e);
 /* Stopped containers only.  Frees @c on success. */
 int container_remove(struct container *c, bool with_volumes, struct err *e);
+/* Directories collected while a plan takes down: processes of their own begin to remove
+ * them; then wait for these and finish what they left. */
+#define SWEEPERS 4
+struct sweep {
+	pid_t pids[SWEEPERS];
+	size_t n;
+};
+void container_sweep_start(struct supervisor *sv, struct sweep *s);
+int container_sweep_finish(struct supervisor *sv, struct sweep *s, struct err *e);
 void container_free(struct container *c);            /* memory and descriptors only */
 bool container_is_active(const struct container *c); /* has, or will have, a process */
 void container_save(struct container *c, bool durable);

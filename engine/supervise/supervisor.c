@@ -441,6 +441,7 @@ static void supervisor_done(struct supervisor *sv)
 	free(sv->subscribers);
 	strv_free(sv->doomed_links);
 	strv_free(sv->doomed_networks);
+	strv_free(sv->doomed_dirs);
 	free(sv->init_layer);
 	fd_close(sv->run_fd);
 	fd_close(sv->comp_fd);

@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -163,7 +164,8 @@ static void make_veth(int fd, int i, int bridge, pid_t pid)
 	struct rtattr *info, *data, *peer;
 	char name[IFNAMSIZ];
 
-	snprintf(name, sizeof(name), "flr%d", i);
+	/* The last run's may still be on their way out. */
+	snprintf(name, sizeof(name), "flr%x-%d", getppid() & 0xffff, i);
 	begin(&r, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof(struct ifinfomsg));
 	put(&r, IFLA_IFNAME, name, strlen(name) + 1);
 	put(&r, IFLA_MASTER, &bridge, 4);
@@ -261,6 +263,7 @@ static void child(int i, const char *lower, int go)
 	static const char *const read_only[] = { "proc/bus", "proc/fs", "proc/irq", "proc/sys" };
 	char options[512], root[128], byte;
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a worker that fails takes its containers along */
 	mount_or_die(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
 	snprintf(root, sizeof(root), "%s/%d/m", base, i);
 	snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s/%d/u,workdir=%s/%d/w", lower,
@@ -386,7 +389,7 @@ int main(int argc, char **argv)
 	}
 	v2 = access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
 	strcpy(base, "/tmp/comp-floor.XXXXXX");
-	if (!mkdtemp(base) || pipe(up) < 0 || pipe(stop) < 0)
+	if (!mkdtemp(base) || pipe2(up, O_CLOEXEC) < 0 || pipe2(stop, O_CLOEXEC) < 0)
 		die("set-up");
 	each_parent(make_cgroup);
 	begun = now_ms();

@@ -188,6 +188,8 @@ static int prepare(struct context *ctx, char *const *services, const struct plan
 	if (r == 0)
 		r = ctx_check_services(ctx, services, NULL, e);
 	if (r == 0)
+		r = ctx_take_up(ctx, e);
+	if (r == 0)
 		r = ctx_records(ctx, &records, e);
 	return r < 0 ? r : make_plan(ctx, services, po, &records, plan, e);
 }

@@ -14,6 +14,8 @@
 #include "base/strv.h"
 #include "cli/global.h"
 #include "compose/project.h"
+#include "engine/supervise/control.h"
+#include "engine/supervise/supervisor.h"
 
 extern char **environ;
 
@@ -226,6 +228,22 @@ int ctx_load_project_or_name(struct context *ctx, struct err *e)
 		return ctx_project_name(ctx, e);
 	}
 	return r;
+}
+
+int ctx_take_up(struct context *ctx, struct err *e)
+{
+	_cleanup_(control_client_freep) struct control_client *c = NULL;
+	_cleanup_(free_p) char *containers = NULL;
+	int r = ctx_project_name(ctx, e);
+
+	if (r == 0)
+		r = ctx_dirs(ctx, e);
+	if (r < 0 || ctx->global.dry_run)
+		return r;
+	containers = dirs_containers(&ctx->dirs, ctx->project_name);
+	if (access(containers, F_OK) < 0 || supervisor_pid(&ctx->dirs, ctx->project_name))
+		return 0;
+	return supervisor_ensure(&ctx->dirs, ctx->project_name, &c, e);
 }
 
 int ctx_records(struct context *ctx, struct record_list *out, struct err *e)

@@ -72,6 +72,11 @@ int ctx_project_name(struct context *ctx, struct err *e);
  * stop, … which work by name alone. */
 int ctx_load_project_or_name(struct context *ctx, struct err *e);
 
+/* After a crash of all that watched over the project the records tell of what was, and
+ * containers may run that nobody looks after.  Have a supervisor take them up, if none is
+ * there, before a plan is made.  Not under --dry-run. */
+int ctx_take_up(struct context *ctx, struct err *e);
+
 /* The project's containers as they are now: ctx_dirs(), ctx_project_name() and
  * record_list_load() with every record reconciled.  Unreadable records are
  * warned about. */

@@ -23,6 +23,8 @@ static int plan_and_apply_once(struct context *ctx, const char *command, plan_fn
 	if (r == 0)
 		r = ctx_load_project_or_name(ctx, e);
 	if (r == 0)
+		r = ctx_take_up(ctx, e);
+	if (r == 0)
 		r = ctx_records(ctx, &records, e);
 	if (r == 0)
 		r = ctx_check_services(ctx, po->services, &records, e);

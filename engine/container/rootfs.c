@@ -8,7 +8,9 @@
  * metacopy, redirect_dir and index are off, whatever the kernel's defaults: with them a
  * crafted layer could point elsewhere through trusted.overlay attributes.
  */
+#include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -22,6 +24,7 @@
 #include "volumes/bind.h"
 
 #define FSCONFIG_TEXT_MAX 250 /* the kernel's limit for a string is 256 */
+#define INIT_LAYER_TMP    "init-layer.tmp-"
 
 /* The writable half.  Its mode is that of "/" in the container. */
 static int make_upper(int dir_fd, struct err *e)
@@ -227,34 +230,49 @@ static int fill_init_layer(int dir, struct err *e)
 	return 0;
 }
 
-/* Made under another name and renamed, so that it is never seen half done. */
+/* Unfinished ones, of makers that were killed. */
+static void sweep_init_layers(const char *root, int rootfd)
+{
+	_cleanup_(dir_closep) DIR *dir = opendir(root);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (skip_prefix(entry->d_name, INIT_LAYER_TMP))
+			(void)rm_rf(rootfd, entry->d_name, NULL); /* tried again next time */
+}
+
+/* Made under another name and renamed, so that it is never seen half done.  Under a
+ * lock on the root, so that nobody sweeps what another is making. */
 int launch_init_layer(const char *root, char **path, struct err *e)
 {
-	_cleanup_(free_p) char *name = NULL;
+	_cleanup_(free_p) char *layer = path_join(root, "init-layer"), *name = NULL;
 	_cleanup_(fd_closep) int rootfd = -EBADF, dir = -EBADF;
 	char random[17];
-	int r;
+	int r = 0;
 
-	*path = path_join(root, "init-layer");
-	if (access(*path, F_OK) == 0)
+	*path = NULL;
+	if (access(layer, F_OK) == 0) {
+		*path = TAKE_PTR(layer);
 		return 0;
-	random_hex(random, 8);
-	name = xasprintf("init-layer.tmp-%s", random);
-	rootfd = open_dir_p(AT_FDCWD, root, 0700, e);
-	r = rootfd;
-	if (r >= 0 && (mkdirat(rootfd, name, 0755) < 0 || fchmodat(rootfd, name, 0755, 0) < 0))
-		r = err_errno(e, errno, "create %s", name);
-	if (r >= 0) {
-		dir = openat(rootfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		r = dir < 0 ? err_errno(e, errno, "open %s", name) : fill_init_layer(dir, e);
 	}
-	if (r >= 0 && renameat(rootfd, name, rootfd, "init-layer") < 0 && errno != ENOTEMPTY &&
+	r = mkdir_p(AT_FDCWD, root, 0700, e);
+	if (r < 0)
+		return r;
+	rootfd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (rootfd < 0 || flock(rootfd, LOCK_EX) < 0) /* let go with the descriptor */
+		return err_errno(e, errno, "lock %s", root);
+	sweep_init_layers(root, rootfd);
+	random_hex(random, 8);
+	name = xasprintf(INIT_LAYER_TMP "%s", random);
+	if (mkdirat(rootfd, name, 0755) < 0 || fchmodat(rootfd, name, 0755, 0) < 0)
+		return err_errno(e, errno, "create %s", name);
+	dir = openat(rootfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	r = dir < 0 ? err_errno(e, errno, "open %s", name) : fill_init_layer(dir, e);
+	if (r == 0 && renameat(rootfd, name, rootfd, "init-layer") < 0 && errno != ENOTEMPTY &&
 	    errno != EEXIST)
 		r = err_errno(e, errno, "rename %s", name);
-	if (rootfd >= 0)
-		(void)rm_rf(rootfd, name,
-			    NULL); /* there only if something went wrong, or a race lost */
-	if (r < 0)
-		free(TAKE_PTR(*path));
-	return r < 0 ? r : 0;
+	(void)rm_rf(rootfd, name, NULL); /* there only if something went wrong, or a race lost */
+	if (r == 0)
+		*path = TAKE_PTR(layer);
+	return r;
 }

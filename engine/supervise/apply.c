@@ -178,6 +178,8 @@ static void apply_end(struct apply *a)
 	sv->applies = a->next;
 	leaving = !sv->applies && supervisor_sweep(sv);
 	reply_end(a, leaving);
+	if (leaving && !a->conn)
+		loop_quit(sv->loop, 0); /* nobody there whose going would end us */
 	apply_free(a);
 	if (sv->applies)
 		apply_begin(sv->applies);
@@ -668,7 +670,7 @@ static int check_ports(struct apply *a, struct err *e)
 		bool starts = act->kind == ACTION_START && !is_made_anew(a, act->object);
 		struct container *c = starts ? container_find(a->sv, act->object) : NULL;
 
-		if (c && !container_is_active(c) && !c->rec->n_ports)
+		if (c && !container_is_active(c) && !c->rec->n_ports && !c->n_held)
 			spec = c->spec;
 		if (!spec || spec->net.mode != NAMESPACE_PRIVATE)
 			continue;
@@ -688,6 +690,10 @@ static int check_ports(struct apply *a, struct err *e)
 	if (n)
 		connect_settle_ports(a->sv);
 	r = n ? publish_check(q, n, connect_port_owner, a->sv, NULL, e) : 0;
+	if (r == -EADDRINUSE && connect_await_starts(a->sv)) {
+		*e = ERR_INIT;
+		r = publish_check(q, n, connect_port_owner, a->sv, NULL, e);
+	}
 	free(q);
 	return r;
 }

@@ -9,6 +9,7 @@
 #include "engine/supervise/internal.h"
 
 #include <fcntl.h>
+#include <poll.h>
 
 #include "base/cleanup.h"
 #include "base/path.h"
@@ -77,6 +78,24 @@ void connect_settle_ports(struct supervisor *sv)
 		nethelper_settle(sv->nethelper);
 }
 
+bool connect_await_starts(struct supervisor *sv)
+{
+	uint64_t now, end = now_mono_ns() + NSEC_PER_SEC;
+	bool any = false;
+
+	MAP_FOREACH (entry, &sv->containers) {
+		const struct container *c = entry->value;
+		struct pollfd p = { .fd = c->m.error_fd, .events = POLLIN };
+
+		if (c->m.error_fd < 0 || (now = now_mono_ns()) > end)
+			continue;
+		/* The other end is closed by the same exec that closes those copies. */
+		(void)poll(&p, 1, (int)((end - now) / NSEC_PER_MSEC) + 1);
+		any = true;
+	}
+	return any;
+}
+
 int connect_hold_ports(struct container *c, struct err *e)
 {
 	if (!publishes(c) || c->n_held)
@@ -90,8 +109,13 @@ int connect_hold_ports(struct container *c, struct err *e)
 					     .last = p->host_last,
 					     .protocol = p->protocol,
 					     .container_port = p->container_port };
-		int r = publish_open(&q, connect_port_owner, c->sv, &c->held[i], e);
+		int r = publish_open(&q, NULL, NULL, &c->held[i], NULL);
 
+		for (int tries = 0; r == -EADDRINUSE && tries < 3 && connect_await_starts(c->sv);
+		     tries++)
+			r = publish_open(&q, NULL, NULL, &c->held[i], NULL);
+		if (r < 0) /* once more, to say why */
+			r = publish_open(&q, connect_port_owner, c->sv, &c->held[i], e);
 		if (r < 0) {
 			release_held(c);
 			return r;

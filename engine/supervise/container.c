@@ -488,6 +488,24 @@ static void start_failed(struct container *c, const struct err *e)
 		run_ended(c, EXIT_SETUP, now_real_ns());
 }
 
+/* A run whose monitor was killed cannot go on, and must be over before there is another:
+ * two instances would share its volumes.  Waits for that, though not for ever: a
+ * process may hang in the kernel. */
+static void kill_orphan(struct container *c)
+{
+	uint64_t end = now_mono_ns() + ORPHAN_WAIT;
+
+	if (!c->cgroup)
+		(void)cgroup_open(c->sv->cgroups, c->sv->project, c->rec->id,
+				  c->spec->cgroup_parent, &c->cgroup, NULL);
+	if (!c->cgroup)
+		return; /* it never got as far, or nothing of it is left */
+	while (cgroup_is_empty(c->cgroup) == 0 && now_mono_ns() < end) {
+		(void)cgroup_kill(c->cgroup, NULL); /* looked at again in the next round */
+		(void)usleep(1000);
+	}
+}
+
 /* Learn the pid from the forked child, and watch the run from here on. */
 static int learn_pid(struct container *c, struct err *e)
 {
@@ -498,9 +516,11 @@ static int learn_pid(struct container *c, struct err *e)
 	source_clear(&c->sock_source);
 	r = monitor_finish(&c->m, e);
 	if (r < 0) {
-		/* The child is reaped and its descriptors are closed. */
+		/* The child is reaped and its descriptors are closed.  If it was killed
+		 * after the container's init was on its own, that runs. */
 		c->m = no_run;
 		c->monitor_is_child = false;
+		kill_orphan(c);
 		return r;
 	}
 	note_run(c);
@@ -704,23 +724,6 @@ static bool has_ended(int pidfd)
 	struct pollfd p = { .fd = pidfd, .events = POLLIN };
 
 	return poll(&p, 1, 0) > 0;
-}
-
-/* A run whose monitor was killed cannot go on, and must be over before there is another:
- * two instances would share its volumes.  Waits for that, though not for ever: a
- * process may hang in the kernel. */
-static void kill_orphan(struct container *c)
-{
-	uint64_t end = now_mono_ns() + ORPHAN_WAIT;
-
-	(void)cgroup_open(c->sv->cgroups, c->sv->project, c->rec->id, c->spec->cgroup_parent,
-			  &c->cgroup, NULL);
-	if (!c->cgroup)
-		return; /* it never got as far, or nothing of it is left */
-	while (cgroup_is_empty(c->cgroup) == 0 && now_mono_ns() < end) {
-		(void)cgroup_kill(c->cgroup, NULL); /* looked at again in the next round */
-		(void)usleep(1000);
-	}
 }
 
 void container_readopt(struct container *c)

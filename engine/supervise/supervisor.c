@@ -21,10 +21,11 @@
 #include "engine/state/lock.h"
 #include "engine/supervise/internal.h"
 
-#define START_TIMEOUT_MS 10000
-#define LOCK_TRIES       1000 /* a millisecond apart */
-#define HOLDER_LOOK_MS   5    /* how often to try a supervisor that does not answer yet */
-#define LINGER           (200 * NSEC_PER_MSEC)
+#define START_TIMEOUT_MS  10000
+#define LOCK_TRIES        1000 /* a millisecond apart */
+#define ANSWER_TIMEOUT_MS 8000
+#define HOLDER_LOOK_MS    5 /* how often to try a supervisor that does not answer yet */
+#define LINGER            (200 * NSEC_PER_MSEC)
 
 extern char **environ;
 
@@ -127,8 +128,7 @@ static int start_supervisor(const struct dirs *d, const char *project, struct er
  * and will be gone, or it was just elected by a monitor and is about to serve. */
 static void wait_holder(const struct dirs *d, const char *project)
 {
-	_cleanup_(free_p) char *lock = xasprintf("%s/%s/%s", d->run, project, MONITOR_LOCK_NAME);
-	pid_t holder = lock_holder(lock);
+	pid_t holder = supervisor_pid(d, project);
 	_cleanup_(fd_closep) int pidfd = holder ? (int)syscall(SYS_pidfd_open, holder, 0) : -EBADF;
 	struct pollfd p = { .fd = pidfd, .events = POLLIN };
 
@@ -139,6 +139,27 @@ static void wait_holder(const struct dirs *d, const char *project)
 		    supervisor_connect(d, project, &c, NULL) == 0)
 			return;
 	}
+}
+
+pid_t supervisor_pid(const struct dirs *d, const char *project)
+{
+	_cleanup_(free_p) char *lock = xasprintf("%s/%s/%s", d->run, project, MONITOR_LOCK_NAME);
+
+	return lock_holder(lock);
+}
+
+/* It may be stopped, or hang: that is for a person to look at. */
+static int wait_answer(const struct dirs *d, const char *project, struct control_client *c,
+		       struct err *e)
+{
+	struct pollfd p = { .fd = control_client_fd(c), .events = POLLIN };
+
+	if (poll(&p, 1, ANSWER_TIMEOUT_MS) != 0)
+		return 0;
+	err_set(e, ETIMEDOUT, "the supervisor of project %s (pid %d) does not answer", project,
+		supervisor_pid(d, project));
+	err_hint(e, "killing it loses nothing: the next command starts another");
+	return -ETIMEDOUT;
 }
 
 int supervisor_ensure(const struct dirs *d, const char *project, struct control_client **out,
@@ -163,6 +184,8 @@ int supervisor_ensure(const struct dirs *d, const char *project, struct control_
 		json_put_int(ping, "v", CONTROL_VERSION);
 		json_put_str(ping, "op", "ping");
 		r = control_send(c, ping, NULL, 0, e);
+		if (r == 0)
+			r = wait_answer(d, project, c, e);
 		if (r == 0)
 			r = control_receive(c, &pong, NULL, NULL, e);
 		if (r == 0) {
@@ -264,7 +287,9 @@ static void on_message(struct control_conn *conn, json *message, int *fds, size_
 	const char *op = json_get_str(message, "op");
 
 	source_clear(&sv->idle);
-	if (json_get_int(message, "v", 0) != CONTROL_VERSION || !op) {
+	if (sv->leaving) {
+		control_finish(conn); /* it came too late, and will find or start another one */
+	} else if (json_get_int(message, "v", 0) != CONTROL_VERSION || !op) {
 		refuse(conn, "this supervisor was started by another version of comp");
 	} else if (streq(op, "exec")) {
 		session_request(sv, conn, message, fds, n_fds);
@@ -495,6 +520,16 @@ static char *table_name(const struct dirs *d, const char *project)
 	return hash ? xasprintf("%s-%s", project, hash) : xstrdup(project);
 }
 
+/* We could not begin.  Whoever started us is told why; of a project that does not exist yet
+ * nothing stays. */
+static void leave_nothing(struct supervisor *sv)
+{
+	_cleanup_(free_p) char *dir = dirs_project(sv->dirs, sv->project);
+
+	if (sv->lock_fd >= 0 && access(dir, F_OK) < 0 && errno == ENOENT)
+		(void)rm_rf(AT_FDCWD, sv->run_dir, NULL); /* the first error is the one to show */
+}
+
 int supervisor_main(const struct dirs *d, const char *project, int ready_fd)
 {
 	struct supervisor sv = { .dirs = d,
@@ -534,6 +569,8 @@ int supervisor_main(const struct dirs *d, const char *project, int ready_fd)
 		apply_adopt_generation(&sv);
 	if (r == 0)
 		r = serve(&sv, &e);
+	if (r < 0)
+		leave_nothing(&sv);
 	tell_ready(ready_fd, &e);
 	if (r == 0) {
 		supervisor_check_idle(&sv);

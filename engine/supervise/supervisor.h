@@ -24,4 +24,7 @@ int supervisor_connect(const struct dirs *d, const char *project, struct control
  * written when control.sock answers, or a struct err when it never will. */
 int supervisor_main(const struct dirs *d, const char *project, int ready_fd);
 
+/* Of the one that has the project now; 0: nobody does. */
+pid_t supervisor_pid(const struct dirs *d, const char *project);
+
 #endif

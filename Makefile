@@ -150,7 +150,7 @@ CHECK_PACKAGES := libcmocka-dev busybox-static skopeo nftables iproute2 python3 
 	curl procps mmdebstrap shellcheck
 INSTALL := DEBIAN_FRONTEND=noninteractive tests/lib/apt-install
 
-.PHONY: help demo demo-down check check-unit check-fuzz check-spec check-integration bench \
+.PHONY: help demo demo-down check check-unit check-fuzz check-spec check-integration check-faults bench \
 	layers format tidy cppcheck compdb install clean
 help:
 	@echo 'make                the programs, in build/$(FLAVOR)/'
@@ -158,6 +158,7 @@ help:
 	@echo 'sudo make demo-down take it away again (volumes stay)'
 	@echo 'sudo make check     install what is needed, build with sanitizers, run every test'
 	@echo 'make check-unit check-fuzz check-spec check-integration    parts of it'
+	@echo 'make check-faults   kill comp at 330 points of its work, see it carry on'
 	@echo 'make bench          the budget table, as ratios to tests/bench/floor'
 	@echo 'make layers format tidy cppcheck compdb install clean'
 
@@ -183,12 +184,17 @@ check-unit check-fuzz check-spec check-integration: check-%:
 	$(MAKE) FLAVOR=sanitize all unit fuzzers
 	tests/lib/run-checks $*
 
-bench: all $(B)/bench/floor
+# SIGKILL at the n-th state-changing system call; FAULT_POINTS=all: at every one.
+check-faults:
+	$(MAKE) FLAVOR=release all build/release/lib/faultstep
+	FLAVOR=release bash tests/faults/kill-points.sh
+
+bench: all $(B)/bench/floor $(B)/bench/writer
 	tests/bench/run $(B)
 
 $(B)/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(STD) $(CFLAGS) $(WARN) -o $@ $<
+	$(CC) $(CPPFLAGS) $(STD) $(CFLAGS) $(WARN) $(if $(findstring writer,$@),-static) -o $@ $<
 
 # Programs that tests use: tests/lib/faultstep.c
 $(B)/lib/%: tests/lib/%.c $(wildcard tests/lib/*.h)

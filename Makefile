@@ -225,4 +225,5 @@ clean:
 	rm -rf build/release build/sanitize build/fuzz build/cover
 
 -include $(shell find $(B)/obj $(B)/tiny -name '*.d' 2>/dev/null)
-.SECONDARY:
+# Keep the objects of programs that are made by chains of pattern rules.
+.PRECIOUS: $(B)/obj/%.o

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/strv.h"
 #include "cli/command.h"
+#include "cli/pick.h"
 #include "cli/relay.h"
 #include "cli/term.h"
 #include "engine/supervise/supervisor.h"
@@ -32,36 +33,6 @@ static const struct option_spec flags[] = {
 		      "Path to workdir directory for this command"),
 	OPTION_END,
 };
-
-/* The replica asked for, or the first that runs. */
-static int find_container(struct context *ctx, const char *service, int64_t index, char **name,
-			  struct err *e)
-{
-	_cleanup_(record_list_done) struct record_list l = { 0 };
-	char *services[] = { (char *)service, NULL };
-	int r = ctx_load_project_or_name(ctx, e);
-
-	if (r == 0)
-		r = ctx_records(ctx, &l, e);
-	if (r == 0)
-		r = ctx_check_services(ctx, services, &l, e);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < l.n; i++) {
-		const struct record *c = l.items[i];
-		bool up = c->status == CONTAINER_RUNNING || c->status == CONTAINER_PAUSED;
-
-		if (c->oneoff || !streq_null(c->service, service) ||
-		    (index > 0 ? c->number != index : !up))
-			continue;
-		*name = xstrdup(c->name);
-		return 0;
-	}
-	if (index > 0)
-		return err_set(e, ENOENT, "service \"%s\" is not running container #%lld", service,
-			       (long long)index);
-	return err_set(e, ESRCH, "service \"%s\" is not running", service);
-}
 
 static int choose_tty(const struct exec_options *o, bool *tty, struct err *e)
 {
@@ -187,21 +158,22 @@ static int run_in(struct context *ctx, const struct exec_options *o, const char 
 static int run_exec(struct context *ctx, struct invocation *in, struct err *e)
 {
 	const struct exec_options *o = in->options;
-	_cleanup_(free_p) char *container = NULL;
+	_cleanup_(record_list_done) struct record_list l = { 0 };
+	const struct record *c = NULL;
 	bool tty = false;
 	int r = ctx_need_root(ctx, e);
 
 	if (r == 0)
 		r = choose_tty(o, &tty, e);
 	if (r == 0)
-		r = find_container(ctx, in->argv[0], o->index, &container, e);
+		r = pick_container(ctx, in->argv[0], o->index, &l, &c, e);
 	if (r < 0)
 		return r;
 	if (ctx->global.dry_run) {
-		fprintf(ctx->err, "DRY-RUN MODE -  Container %s exec %s\n", container, in->argv[1]);
+		fprintf(ctx->err, "DRY-RUN MODE -  Container %s exec %s\n", c->name, in->argv[1]);
 		return 0;
 	}
-	return run_in(ctx, o, container, in->argv + 1, tty, e);
+	return run_in(ctx, o, c->name, in->argv + 1, tty, e);
 }
 
 const struct command cmd_exec = {

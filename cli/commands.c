@@ -3,10 +3,10 @@
 
 /* clang-format off */
 #define COMMANDS(X)                                                            \
-	X(config) X(create) X(down) X(exec) X(explain) X(image) X(images)      \
-	X(kill) X(load) X(logs) X(ls) X(pause) X(port) X(ps)                   \
-	X(restart) X(rm) X(start) X(stop) X(tag) X(unpause) X(up) X(version)   \
-	X(volume) X(volumes)                                                   \
+	X(attach) X(config) X(create) X(down) X(events) X(exec) X(explain)     \
+	X(image) X(images) X(kill) X(load) X(logs) X(ls) X(pause) X(port)      \
+	X(ps) X(restart) X(rm) X(start) X(stats) X(stop) X(tag) X(top)         \
+	X(unpause) X(up) X(version) X(volume) X(volumes) X(wait)               \
 	X(supervise)
 
 #define DECLARE(name) extern const struct command cmd_##name;

@@ -54,18 +54,37 @@ char *human_ago(uint64_t real_ns, char buf[HUMAN_MAX])
 	return buf;
 }
 
-char *human_size(uint64_t bytes, char buf[HUMAN_MAX])
+static char *with_unit(uint64_t bytes, double base, const char *const units[7], int digits,
+		       char buf[HUMAN_MAX])
 {
-	static const char *const units[] = { "B", "kB", "MB", "GB", "TB", "PB", "EB" };
 	double v = (double)bytes;
 	size_t i = 0;
 
-	while (v >= 1000 && i + 1 < ARRAY_SIZE(units)) {
-		v /= 1000;
+	while (v >= base && i < 6) {
+		v /= base;
 		i++;
 	}
-	snprintf(buf, HUMAN_MAX, "%.4g%s", v, units[i]);
+	snprintf(buf, HUMAN_MAX, "%.*g%s", digits, v, units[i]);
 	return buf;
+}
+
+static const char *const decimal_units[] = { "B", "kB", "MB", "GB", "TB", "PB", "EB" };
+
+char *human_size(uint64_t bytes, char buf[HUMAN_MAX])
+{
+	return with_unit(bytes, 1000, decimal_units, 4, buf);
+}
+
+char *human_size_short(uint64_t bytes, char buf[HUMAN_MAX])
+{
+	return with_unit(bytes, 1000, decimal_units, 3, buf);
+}
+
+char *human_bytes(uint64_t bytes, char buf[HUMAN_MAX])
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+
+	return with_unit(bytes, 1024, units, 4, buf);
 }
 
 char *human_time(uint64_t real_ns, char buf[HUMAN_MAX])

@@ -14,6 +14,10 @@ char *human_duration(uint64_t ns, char buf[HUMAN_MAX]);
 char *human_ago(uint64_t real_ns, char buf[HUMAN_MAX]);
 /* Powers of 1000, four significant digits: "1.094GB", "7.66kB", "0B". */
 char *human_size(uint64_t bytes, char buf[HUMAN_MAX]);
+/* The same with three digits: "1.09GB". */
+char *human_size_short(uint64_t bytes, char buf[HUMAN_MAX]);
+/* Powers of 1024, four significant digits: "1.5MiB", "0B". */
+char *human_bytes(uint64_t bytes, char buf[HUMAN_MAX]);
 /* "2026-11-20 12:00:00 +0000 UTC", as Go prints a time. */
 char *human_time(uint64_t real_ns, char buf[HUMAN_MAX]);
 

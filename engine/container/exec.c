@@ -250,3 +250,13 @@ int container_exec(const struct exec_opts *o, pid_t *pid, int *pidfd, struct err
 		;
 	return r;
 }
+
+int exec_no_stdin(struct err *e)
+{
+	int p[2], r = fd_pipe(p, e);
+
+	if (r < 0)
+		return r;
+	fd_close(p[1]);
+	return p[0];
+}

@@ -47,4 +47,9 @@ struct exec_opts {
  * -ESRCH when the container is gone, -EBUSY when it is paused. */
 int container_exec(const struct exec_opts *o, pid_t *pid, int *pidfd, struct err *e);
 
+/* stdin for a process that is to have none: a pipe at its end.  Not /dev/null, whose
+ * mode and owner root in the container could change on the host through it.  The
+ * caller closes it. */
+int exec_no_stdin(struct err *e);
+
 #endif

@@ -168,6 +168,7 @@ static void apply_end(struct apply *a)
 
 	container_sweep_start(sv, &sweep);
 	assert(sv->applies == a);
+	connect_drop_held(sv);
 	if ((networks_flush(sv, &e) < 0 || connect_firewall(sv, &e) < 0) && !a->err.code)
 		a->err = e;
 	if (container_sweep_finish(sv, &sweep, &e) < 0 && !a->err.code)

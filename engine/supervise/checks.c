@@ -100,14 +100,16 @@ static char **probe_argv(const struct container *c)
 static int exec_probe(struct container *c, struct health_probe *p, int out, struct err *e)
 {
 	_cleanup_(strv_freep) char **argv = probe_argv(c);
-	_cleanup_(fd_closep) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	_cleanup_(fd_closep) int no_stdin = exec_no_stdin(e);
 	struct exec_opts o = EXEC_OPTS_INIT;
 	int r;
 
+	if (no_stdin < 0)
+		return no_stdin;
 	o.target = (struct procref){ .pid = c->m.pid, .start_ticks = c->m.start_ticks };
 	o.spec = c->spec;
 	o.argv = argv;
-	o.stdio[0] = null;
+	o.stdio[0] = no_stdin;
 	o.stdio[1] = o.stdio[2] = out;
 	o.cgroup = c->cgroup;
 	r = seccomp_for_spec(c->sv->seccomp, c->spec, &o.seccomp, e);

@@ -66,6 +66,12 @@ static void release_held(struct container *c)
 	c->n_held = 0;
 }
 
+void connect_drop_held(struct supervisor *sv)
+{
+	MAP_FOREACH (entry, &sv->containers)
+		release_held(entry->value);
+}
+
 /* Ports a start would have to take: those nethelper does not hold for us already. */
 static bool publishes(const struct container *c)
 {

@@ -394,6 +394,7 @@ static void run_ended(struct container *c, int code, uint64_t finished_at)
 {
 	struct restart_decision next;
 	struct record *rec = c->rec;
+	bool stopped = rec->status == CONTAINER_STOPPING;
 	uint64_t oom_kills = 0;
 
 	checks_stop(c);
@@ -402,6 +403,8 @@ static void run_ended(struct container *c, int code, uint64_t finished_at)
 	drop_run(c);
 	if (c->cgroup && cgroup_oom_kills(c->cgroup, &oom_kills, NULL) == 0)
 		rec->oom_killed = oom_kills > 0;
+	if (rec->oom_killed)
+		supervisor_event(c->sv, c, "oom");
 	rec->exit_code = code;
 	rec->finished_at = finished_at;
 	rec->pid = rec->monitor_pid = 0;
@@ -426,7 +429,9 @@ static void run_ended(struct container *c, int code, uint64_t finished_at)
 	(void)drop_cgroup(c, NULL); /* busy still: at removal, or used again at the next start */
 	container_save(c, false);
 	supervisor_check_idle(c->sv);
-	container_changed(c, "die");
+	if (stopped)
+		supervisor_event(c->sv, c, "die");
+	container_changed(c, stopped ? "stop" : "die");
 }
 
 static void kill_all(struct container *c);
@@ -813,6 +818,13 @@ static uint64_t grace_of(const struct container *c, int64_t grace)
 	return c->spec->stop_grace == UINT64_MAX ? STOP_GRACE_DEFAULT : c->spec->stop_grace;
 }
 
+static void say_signal(struct container *c, int sig)
+{
+	_cleanup_(free_p) char *text = xasprintf("%d", sig);
+
+	supervisor_event_with(c->sv, c, "kill", "signal", text);
+}
+
 static void stop_now(struct container *c, int64_t grace_ns)
 {
 	uint64_t grace = grace_of(c, grace_ns);
@@ -820,6 +832,7 @@ static void stop_now(struct container *c, int64_t grace_ns)
 	checks_stop(c);
 	hooks_cancel(c);
 	c->stop_deadline = now_mono_ns() + grace;
+	say_signal(c, stop_signal(c));
 	if (send_signal(c, stop_signal(c), NULL) < 0 || grace == 0)
 		kill_all(c);
 	if (c->rec->status == CONTAINER_PAUSED && c->cgroup)
@@ -926,7 +939,7 @@ int container_signal(struct container *c, int sig, bool by_user, struct err *e)
 	}
 	if (sig == SIGKILL && c->rec->status == CONTAINER_PAUSED && c->cgroup)
 		(void)cgroup_freeze(c->cgroup, false, NULL);
-	supervisor_event(c->sv, c, "kill");
+	say_signal(c, sig);
 	return send_signal(c, sig, e);
 }
 

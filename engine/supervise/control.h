@@ -21,7 +21,7 @@
  *          + descriptors stdin, stdout, stderr when tty is false
  *          → started {pid} + the pty master when tty is true
  *          → end {error, exit_code}
- *  events  {}     → event {time, action, service, name, id, attributes{}} for ever
+ *  events  {}     → event {event} for ever, each as in the journal (engine/state/event.h)
  *  ping    {}     → pong {pid, version}
  *
  * progress: id is "Container demo-web-1", "Network demo_default", "Volume …";

@@ -127,11 +127,13 @@ static char **hook_env(const struct container *c, const struct hook_spec *hook)
 static int exec_hook(struct hook_run *h, const struct hook_spec *hook, int out, struct err *e)
 {
 	_cleanup_(strv_freep) char **env = hook_env(h->c, hook);
-	_cleanup_(fd_closep) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	_cleanup_(fd_closep) int no_stdin = exec_no_stdin(e);
 	struct container *c = h->c;
 	struct exec_opts o = EXEC_OPTS_INIT;
 	int r;
 
+	if (no_stdin < 0)
+		return no_stdin;
 	if (!hook->argv || !hook->argv[0])
 		return err_set(e, EINVAL, "%s: no command", h->kind);
 	o.target = (struct procref){ .pid = c->m.pid, .start_ticks = c->m.start_ticks };
@@ -141,7 +143,7 @@ static int exec_hook(struct hook_run *h, const struct hook_spec *hook, int out, 
 	o.user = hook->user;
 	o.cwd = hook->cwd;
 	o.privileged = hook->privileged;
-	o.stdio[0] = null;
+	o.stdio[0] = no_stdin;
 	o.stdio[1] = o.stdio[2] = out;
 	o.cgroup = c->cgroup;
 	r = seccomp_for_spec(c->sv->seccomp, c->spec, &o.seccomp, e);

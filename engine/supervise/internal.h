@@ -24,6 +24,7 @@
 #include "engine/container/cgroup.h"
 #include "engine/container/seccomp.h"
 #include "engine/state/dirs.h"
+#include "engine/state/event.h"
 #include "engine/state/exits.h"
 #include "engine/state/record.h"
 #include "engine/supervise/action.h"
@@ -69,6 +70,7 @@ struct supervisor {
 	char **doomed_links, **doomed_networks, **doomed_dirs;
 	struct apply *applies; /* the first runs, the others wait */
 	struct session *sessions;
+	struct event_journal *journal;
 	struct control_conn **subscribers;
 	size_t n_subscribers;
 	struct source *idle; /* timer: see supervisor_check_idle() */
@@ -153,6 +155,9 @@ void container_changed(struct container *c, const char *event);
 /* ---- connect.c -------------------------------------------------------------- */
 /* Open the host side of the published ports, before anything is started. */
 int connect_hold_ports(struct container *c, struct err *e);
+/* Close what is still held at the end of a plan: who was not started must not
+ * keep clients waiting on a socket that nobody accepts from. */
+void connect_drop_held(struct supervisor *sv);
 /* A publish_owner_fn: which project has the port; @data: the supervisor. */
 bool connect_port_owner(pid_t pid, const char *protocol, const char *host_ip, uint16_t port,
 			char *text, size_t n, void *data);
@@ -250,7 +255,10 @@ void follow_poke(struct supervisor *sv);
 void follow_load_model(struct supervisor *sv);
 
 /* ---- supervisor.c ----------------------------------------------------------- */
+/* Into the journal and to whoever listens.  @key, @value: one more attribute, or NULL. */
 void supervisor_event(struct supervisor *sv, const struct container *c, const char *action);
+void supervisor_event_with(struct supervisor *sv, const struct container *c, const char *action,
+			   const char *key, const char *value);
 void supervisor_log(struct supervisor *sv, const char *fmt, ...) _printf_(2, 3);
 void supervisor_check_idle(struct supervisor *sv);
 /* Nothing is left of the project: remove its directories. True when so. */

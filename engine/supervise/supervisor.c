@@ -211,25 +211,63 @@ void supervisor_log(struct supervisor *sv, const char *fmt, ...)
 	dprintf(STDERR_FILENO, "%s %s\n", time_format(now_real_ns(), now), text);
 }
 
-static json *event_json(const struct container *c, const char *action)
+/* The user's labels; those of ours say what is there already. */
+static void put_labels(json *attributes, const struct container *c)
+{
+	STRV_FOREACH (label, c->spec->labels) {
+		_cleanup_(free_p) char *key = xstrndup(*label, strcspn(*label, "="));
+
+		if (!skip_prefix(key, "com.docker.compose."))
+			json_put_str(attributes, key,
+				     (*label)[strlen(key)] ? *label + strlen(key) + 1 : "");
+	}
+}
+
+static json *event_json(const struct container *c, const char *action, const char *key,
+			const char *value)
 {
 	json *o = json_new_object(), *attributes = json_new_object();
 	char now[TIME_TEXT_MAX];
 
+	put_labels(attributes, c);
 	json_put_str(attributes, "image", c->rec->image);
 	json_put_str(attributes, "name", c->rec->name);
-	if (streq(action, "die"))
-		json_put_int(attributes, "exitCode", c->rec->exit_code);
-	json_put_str(o, "type", "event");
+	if (streq(action, "die")) {
+		_cleanup_(free_p) char *code = xasprintf("%d", c->rec->exit_code);
+
+		json_put_str(attributes, "exitCode", code);
+	}
+	if (key)
+		json_put_str(attributes, key, value);
 	json_put_str(o, "time", time_format(now_real_ns(), now));
-	json_put_str(o, "action", action);
+	json_put_str(o, "type", "container");
 	json_put_str(o, "service", c->rec->service);
-	json_put_str(o, "name", c->rec->name);
 	json_put_str(o, "id", c->rec->id);
-	json_put_str(o, "status", container_status_name(c->rec->status));
-	json_put_int(o, "exit_code", c->rec->exit_code);
+	json_put_str(o, "action", action);
 	json_put(o, "attributes", attributes);
 	return o;
+}
+
+static json *notice(json *event)
+{
+	json *o = json_new_object();
+
+	json_put_str(o, "type", "event");
+	json_put(o, "event", json_ref(event));
+	return o;
+}
+
+void supervisor_event_with(struct supervisor *sv, const struct container *c, const char *action,
+			   const char *key, const char *value)
+{
+	_cleanup_(json_unrefp) json *event = event_json(c, action, key, value);
+	struct err e = ERR_INIT;
+
+	if (event_journal_add(sv->journal, event, &e) < 0)
+		supervisor_log(sv, "%s", e.msg);
+	/* From the end: a subscriber that is dropped for not reading leaves the array. */
+	for (size_t i = sv->n_subscribers; i-- > 0;)
+		control_reply(sv->subscribers[i], notice(event), NULL, 0);
 }
 
 void supervisor_event(struct supervisor *sv, const struct container *c, const char *action)
@@ -239,9 +277,7 @@ void supervisor_event(struct supervisor *sv, const struct container *c, const ch
 							   health_status_name(c->rec->health))
 					       : xstrdup(action);
 
-	/* From the end: a subscriber that is dropped for not reading leaves the array. */
-	for (size_t i = sv->n_subscribers; i-- > 0;)
-		control_reply(sv->subscribers[i], event_json(c, text), NULL, 0);
+	supervisor_event_with(sv, c, text, NULL, NULL);
 }
 
 static void subscribe(struct supervisor *sv, struct control_conn *conn)
@@ -463,6 +499,7 @@ static void supervisor_done(struct supervisor *sv)
 	resolv_done(&sv->host_resolv);
 	loop_free(sv->loop);
 	json_unref(sv->model);
+	event_journal_free(sv->journal);
 	free(sv->subscribers);
 	strv_free(sv->doomed_links);
 	strv_free(sv->doomed_networks);
@@ -535,6 +572,7 @@ int supervisor_main(const struct dirs *d, const char *project, int ready_fd)
 	struct supervisor sv = { .dirs = d,
 				 .project = xstrdup(project),
 				 .table = table_name(d, project),
+				 .journal = event_journal_new(d, project),
 				 .run_dir = dirs_project_run(d, project),
 				 .run_fd = -EBADF,
 				 .lock_fd = -EBADF,

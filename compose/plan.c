@@ -143,7 +143,7 @@ static void start_services(struct services *all, const struct record_list *recor
 
 			if (!replica_belongs(r, s->name))
 				continue;
-			if (replica_is_running(r) && r->status != CONTAINER_STOPPING &&
+			if (record_is_active(r) && r->status != CONTAINER_STOPPING &&
 			    !running_too) {
 				service_add_live(s, r->name, ACTION_NO_NEED);
 				continue;
@@ -267,7 +267,7 @@ int plan_rm(const struct project *p, const struct record_list *records,
 		const struct service *s = services_find(&all, rec->service);
 
 		if (s && s->selected && (!rec->oneoff || rec->pre_start) &&
-		    (o->stop || !replica_is_running(rec)))
+		    (o->stop || !record_is_active(rec)))
 			plan_add_remove(out, rec, o->volumes, stop_of(out, rec));
 	}
 	services_done(&all);

@@ -187,18 +187,13 @@ void services_select_needed(struct services *s)
 		for (size_t k = 0; s->items[i].selected && k < s->items[i].n_deps; k++)
 			s->items[s->items[i].deps[k].to].selected = true;
 }
+
 /* ---- records ------------------------------------------------------------------------ */
-bool replica_is_running(const struct record *r)
-{
-	return r->status == CONTAINER_RUNNING || r->status == CONTAINER_STARTING ||
-	       r->status == CONTAINER_RESTARTING || r->status == CONTAINER_PAUSED ||
-	       r->status == CONTAINER_STOPPING;
-}
 
 /* Has a process, or may have one by the time the plan is carried out. */
 bool replica_may_run(const struct record *r)
 {
-	return replica_is_running(r) || r->corrected;
+	return record_is_active(r) || r->corrected;
 }
 
 bool replica_belongs(const struct record *r, const char *service)

@@ -58,7 +58,6 @@ struct service *services_find(struct services *s, const char *name);
 void services_select_needed(struct services *s);
 
 /* ---- replicas on record --------------------------------------------------------- */
-bool replica_is_running(const struct record *r);
 bool replica_may_run(const struct record *r);
 bool replica_belongs(const struct record *r, const char *service);
 /* A container of one of the service's pre_start hooks: there until it has succeeded. */

@@ -203,12 +203,12 @@ static void start_existing(struct up *u, struct service *s, const struct record 
 
 static void keep_replica(struct up *u, struct service *s, const struct record *r)
 {
-	if (replica_is_running(r) && follows_restart(u, s)) {
+	if (record_is_active(r) && follows_restart(u, s)) {
 		size_t stop = plan_add_stop(u->plan, r, u->o->timeout_ns, false);
 
 		s->started = true;
 		plan_start_replica(u->plan, &u->services, s, r->name, stop, u->o->no_deps);
-	} else if (replica_is_running(r) && r->status != CONTAINER_STOPPING) {
+	} else if (record_is_active(r) && r->status != CONTAINER_STOPPING) {
 		strv_add(&u->plan->kept, r->name);
 		service_add_live(s, r->name, ACTION_NO_NEED);
 	} else if (!u->o->no_start) {

@@ -272,6 +272,20 @@ static int enter(struct ctx *c, const struct node *n)
 	return 0;
 }
 
+/* The node of a sequence or mapping, with its tag and anchor, entered. */
+static int begin_collection(struct ctx *c, enum node_kind kind, const yaml_char_t *tag,
+			    const yaml_char_t *name, struct node **n, struct anchor **anchor)
+{
+	int r = new_node(c, kind, n);
+
+	if (r == 0)
+		r = enter(c, *n);
+	if (r < 0)
+		return r;
+	(*n)->tag = tag_of(tag);
+	return define_anchor(c, name, *n, anchor);
+}
+
 static int read_seq(struct ctx *c, struct node **out, size_t *unfolded)
 {
 	struct anchor *anchor;
@@ -279,14 +293,8 @@ static int read_seq(struct ctx *c, struct node **out, size_t *unfolded)
 	size_t sum = 1, below;
 	int r;
 
-	r = new_node(c, NODE_SEQ, &n);
-	if (r < 0)
-		return r;
-	r = enter(c, n);
-	if (r < 0)
-		return r;
-	n->tag = tag_of(c->event.data.sequence_start.tag);
-	r = define_anchor(c, c->event.data.sequence_start.anchor, n, &anchor);
+	r = begin_collection(c, NODE_SEQ, c->event.data.sequence_start.tag,
+			     c->event.data.sequence_start.anchor, &n, &anchor);
 	if (r < 0)
 		return r;
 	for (;;) {
@@ -446,14 +454,8 @@ static int read_map(struct ctx *c, struct node **out, size_t *unfolded)
 	struct node *n;
 	int r;
 
-	r = new_node(c, NODE_MAP, &n);
-	if (r < 0)
-		return r;
-	r = enter(c, n);
-	if (r < 0)
-		return r;
-	n->tag = tag_of(c->event.data.mapping_start.tag);
-	r = define_anchor(c, c->event.data.mapping_start.anchor, n, &anchor);
+	r = begin_collection(c, NODE_MAP, c->event.data.mapping_start.tag,
+			     c->event.data.mapping_start.anchor, &n, &anchor);
 	if (r < 0)
 		return r;
 	for (;;) {

@@ -28,7 +28,7 @@ enum media_kind media_kind(const char *media_type)
 	return MEDIA_OTHER;
 }
 
-static void descriptor_done(struct descriptor *d)
+void descriptor_done(struct descriptor *d)
 {
 	char *texts[] = { d->media_type, d->digest, d->architecture, d->os,
 			  d->variant,    d->name,   d->ref_name };

@@ -23,6 +23,8 @@ struct descriptor {
 	bool attestation;                  /* says something about an image, and is none */
 };
 
+void descriptor_done(struct descriptor *d);
+
 struct manifest {
 	struct descriptor config;
 	struct descriptor *layers; /* lowest first */

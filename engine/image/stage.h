@@ -12,6 +12,7 @@
 #ifndef ENGINE_IMAGE_STAGE_H
 #define ENGINE_IMAGE_STAGE_H
 
+#include "engine/image/manifest.h"
 #include "engine/image/store.h"
 
 struct stage;
@@ -44,6 +45,23 @@ struct layer_info {
 int stage_layer(struct stage *st, const struct layer_source *src, struct layer_info *out,
 		struct err *e);
 bool stage_has_layer(const struct stage *st, const char *diff_id);
+
+/* Keep the bytes that a staged or stored layer came as, so that `save` and `push`
+ * can give the very same ones.  @d: media type, digest and size of the blob.  @fd:
+ * borrowed, a file that holds just those bytes, which the caller has verified; one in
+ * stage_dirfd() is linked, another one copied (sharing extents where it can be).
+ * A layer that has a blob already keeps that one. */
+int stage_keep_blob(struct stage *st, const char *diff_id, const struct descriptor *d, int fd,
+		    struct err *e);
+
+/* A directory in overlay form (a build step's upper; whiteouts are char 0:0, owners
+ * are the real ones) becomes a staged layer: renamed, so it must be in the store's file
+ * system, and nobody may write to it any more.  When the same layer is there already
+ * the directory is removed.  Either way @name is gone on success. */
+int stage_adopt_layer(struct stage *st, int parent_dirfd, const char *name, struct layer_info *out,
+		      struct err *e);
+/* The same by copying, for one that stays in use (commit). */
+int stage_copy_layer(struct stage *st, int dirfd, struct layer_info *out, struct err *e);
 
 struct staged_image {
 	const char *config; /* the document, byte for byte */

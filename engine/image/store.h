@@ -2,9 +2,10 @@
  *
  *	refs/<sha256 of the canonical name>	one name: {"ref":…, "id":…}
  *	images/<hex>				one image: its layers, sizes, manifest
- *	blobs/sha256/<hex>			its config and manifest, byte for byte
+ *	blobs/sha256/<hex>			its config and manifest, byte for byte,
+ *						and layers as they came
  *	layers/<diff id hex>			one unpacked layer, ready as overlay lowerdir
- *	layers/<diff id hex>.json		its size and number of files
+ *	layers/<diff id hex>.json		its size, number of files, and blob
  *	tmp/<random>/				a load or import at work
  *	lock, using				see below
  *
@@ -16,8 +17,10 @@
  * to be there already stays there.  A crash leaves old or new, and the
  * leftovers in tmp/ go at the next write.
  *
- * The bytes of layers are not kept once unpacked: they would double the disk
- * space of every image.  `save` and `push` make the tar anew from the layer.
+ * Layers that came from outside keep the bytes they came as (a blob, named in
+ * the layer's .json), so that `save` and `push` give back what was pulled, with the
+ * same digests.  Layers that comp made (build, commit, import) have none and
+ * are packed anew (pack.h), always to the same bytes.
  */
 #ifndef ENGINE_IMAGE_STORE_H
 #define ENGINE_IMAGE_STORE_H
@@ -97,6 +100,13 @@ int store_prune(struct store *s, store_in_use_fn in_use, void *data, struct remo
 
 /* The raw config or manifest document by digest, -ENOENT when not kept. */
 int store_read_blob(struct store *s, const char *digest, struct buf *out, struct err *e);
+/* The bytes a layer was pulled or loaded as.  *out: media type, digest and size;
+ * descriptor_done() it.  -ENOENT: none kept (comp made the layer itself): pack it. */
+struct descriptor;
+int store_layer_blob(struct store *s, const char *diff_id, struct descriptor *out, struct err *e);
+/* Open a blob of any size for reading.  The caller closes; what is open stays readable
+ * when the blob is removed.  -ENOENT when not kept. */
+int store_open_blob(struct store *s, const char *digest, struct err *e);
 /* Absolute directory of a layer (whether or not it is there); caller frees. */
 char *store_layer_path(const struct store *s, const char *diff_id);
 const char *store_path(const struct store *s);

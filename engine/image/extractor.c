@@ -354,6 +354,119 @@ int extractor_layer(const struct layer_source *src, int dirfd, struct layer_info
 	return r < 0 ? err_wrap(e, r, "%s", src->what) : 0;
 }
 
+/* ---- in steps ------------------------------------------------------------------- */
+
+struct extraction {
+	struct helper h;
+	struct layer_source src;
+	int pipe; /* closed when all was fed, or the helper does not want more */
+	uint64_t fed;
+};
+
+int extraction_start(const struct layer_source *src, int dirfd, struct extraction **out,
+		     struct err *e)
+{
+	_cleanup_(extraction_freep) struct extraction *x = new0(struct extraction);
+	char bytes[24], files[24];
+	char *argv[] = { "comp-extract", "layer", bytes, files, NULL };
+	uint64_t max_bytes, max_files;
+	int p[2], r;
+
+	x->src = *src;
+	x->pipe = -EBADF;
+	x->h = (struct helper){ .pidfd = -EBADF, .sock = -EBADF, .dirfd = dirfd };
+	extractor_limits(dirfd, &max_bytes, &max_files);
+	snprintf(bytes, sizeof(bytes), "%ju", (uintmax_t)max_bytes);
+	snprintf(files, sizeof(files), "%ju", (uintmax_t)max_files);
+	r = fd_pipe(p, e);
+	if (r < 0)
+		return r;
+	x->pipe = p[1];
+	(void)fcntl(x->pipe, F_SETPIPE_SZ, PIPE_SIZE); /* smaller is slower, no more */
+	(void)fd_set_nonblock(x->pipe, true);
+	r = helper_start(&x->h, argv, p[0], e);
+	fd_close(p[0]);
+	if (r < 0)
+		return r;
+	(void)fd_set_nonblock(x->h.sock, true);
+	*out = TAKE_PTR(x);
+	return 0;
+}
+
+void extraction_free(struct extraction *x)
+{
+	if (!x)
+		return;
+	fd_close(x->pipe);
+	helper_done(&x->h);
+	free(x);
+}
+
+void extraction_poll(const struct extraction *x, uint64_t available, struct pollfd p[2])
+{
+	p[0] = (struct pollfd){ .fd = x->h.sock, .events = POLLIN };
+	p[1] = (struct pollfd){ .fd = -1 };
+	if (x->pipe >= 0 && x->fed < available)
+		p[1] = (struct pollfd){ .fd = x->pipe, .events = POLLOUT };
+}
+
+/* The pages of the file go into the pipe as they are: nothing is copied here. */
+static int extraction_feed(struct extraction *x, uint64_t available, struct err *e)
+{
+	while (x->pipe >= 0 && x->fed < available) {
+		off_t offset = (off_t)(x->src.offset + x->fed);
+		ssize_t n = splice(x->src.fd, &offset, x->pipe, NULL,
+				   MIN(available - x->fed, (uint64_t)PIPE_SIZE),
+				   SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+
+		if (n > 0) {
+			x->fed += (uint64_t)n;
+		} else if (n == 0) {
+			return err_set(e, EIO, "%s became shorter", x->src.what);
+		} else if (errno == EAGAIN) {
+			return 0;
+		} else if (errno == EPIPE) {
+			x->pipe = fd_close(x->pipe); /* it will say why */
+		} else if (errno != EINTR) {
+			return err_errno(e, errno, "write to comp-extract");
+		}
+	}
+	if (x->fed == x->src.size)
+		x->pipe = fd_close(x->pipe);
+	return 0;
+}
+
+static int extraction_finish(struct extraction *x, struct layer_info *out, struct err *e)
+{
+	int r;
+
+	(void)fd_set_nonblock(x->h.sock, false); /* it has hung up: nothing waits any more */
+	r = helper_finish(&x->h, e);
+	if (r == 0)
+		r = verify(&x->src, &x->h.result, x->src.digest, out, e);
+	return r < 0 ? r : 1;
+}
+
+int extraction_step(struct extraction *x, uint64_t available, struct layer_info *out,
+		    struct err *e)
+{
+	int r = extraction_feed(x, available, e);
+
+	while (r == 0) {
+		int n = receive(&x->h, e);
+
+		if (n == -EAGAIN) {
+			if (e)
+				*e = ERR_INIT;
+			return 0;
+		}
+		if (n > 0)
+			continue;
+		r = n < 0 ? n : extraction_finish(x, out, e);
+	}
+	return r < 0 ? err_wrap(e, r, "%s", x->src.what) : r;
+}
+
 /* ---- listing --------------------------------------------------------------------- */
 
 static bool is_plain_file(int fd)

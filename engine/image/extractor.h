@@ -2,6 +2,8 @@
 #ifndef ENGINE_IMAGE_EXTRACTOR_H
 #define ENGINE_IMAGE_EXTRACTOR_H
 
+#include <poll.h>
+
 #include "engine/image/stage.h"
 
 /* What the disk below @dirfd can take: everything but a reserve of 5 %, at most
@@ -10,6 +12,24 @@ void extractor_limits(int dirfd, uint64_t *max_bytes, uint64_t *max_files);
 
 /* Unpack the layer into the empty directory @dirfd and compare all digests. */
 int extractor_layer(const struct layer_source *src, int dirfd, struct layer_info *out,
+		    struct err *e);
+
+/* The same in steps that never block, for layers that are still arriving and for several
+ * at once.  src->fd is a file that grows up to src->size; src->digest is what its
+ * owner found by hashing it, and is not checked again.  *src's texts and @dirfd must
+ * outlive the extraction. */
+struct extraction;
+int extraction_start(const struct layer_source *src, int dirfd, struct extraction **out,
+		     struct err *e);
+void extraction_free(struct extraction *x); /* kills what is still at work */
+static inline void extraction_freep(struct extraction **x)
+{
+	extraction_free(*x);
+}
+/* What to wait for with poll(2); @available: bytes that are in the file by now. */
+void extraction_poll(const struct extraction *x, uint64_t available, struct pollfd p[2]);
+/* 1: done, *out is filled; 0: not yet. */
+int extraction_step(struct extraction *x, uint64_t available, struct layer_info *out,
 		    struct err *e);
 
 /* A file of an archive.  Borrowed texts; @link: what it is another name of. */

@@ -188,6 +188,58 @@ int stage_layer(struct stage *st, const struct layer_source *src, struct layer_i
 	return r;
 }
 
+struct stage_unpack {
+	struct stage *stage;
+	struct extraction *extraction;
+	int dir;
+	char tmp[32];
+};
+
+int stage_unpack_start(struct stage *st, const struct layer_source *src, struct stage_unpack **out,
+		       struct err *e)
+{
+	_cleanup_(stage_unpack_freep) struct stage_unpack *u = new0(struct stage_unpack);
+	int r;
+
+	u->stage = st;
+	u->dir = -EBADF;
+	snprintf(u->tmp, sizeof(u->tmp), "unpack-%u", st->serial++);
+	if (mkdirat(st->fd, u->tmp, 0755) < 0)
+		return err_errno(e, errno, "make a temporary directory");
+	u->dir = openat(st->fd, u->tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (u->dir < 0 || fchmod(u->dir, 0755) < 0)
+		return err_errno(e, errno, "make a temporary directory");
+	r = extraction_start(src, u->dir, &u->extraction, e);
+	if (r == 0)
+		*out = TAKE_PTR(u);
+	return r;
+}
+
+void stage_unpack_free(struct stage_unpack *u)
+{
+	if (!u)
+		return;
+	extraction_free(u->extraction);
+	fd_close(u->dir);
+	(void)rm_rf(u->stage->fd, u->tmp, NULL); /* else with the stage */
+	free(u);
+}
+
+void stage_unpack_poll(const struct stage_unpack *u, uint64_t available, struct pollfd p[2])
+{
+	extraction_poll(u->extraction, available, p);
+}
+
+int stage_unpack_step(struct stage_unpack *u, uint64_t available, struct layer_info *out,
+		      struct err *e)
+{
+	int r = extraction_step(u->extraction, available, out, e);
+
+	if (r > 0)
+		r = keep_layer(u->stage, u->tmp, out, e) ?: 1;
+	return r;
+}
+
 /* ---- images ------------------------------------------------------------------------ */
 
 static int put_blob(struct stage *st, const char *p, size_t n, char digest[DIGEST_MAX],

@@ -63,6 +63,23 @@ int stage_adopt_layer(struct stage *st, int parent_dirfd, const char *name, stru
 /* The same by copying, for one that stays in use (commit). */
 int stage_copy_layer(struct stage *st, int dirfd, struct layer_info *out, struct err *e);
 
+/* The same in steps that never block, for a layer that is still arriving in the file
+ * src->fd; see extraction_start(), whose terms for *src apply.  The caller asks
+ * stage_has_layer() first. */
+struct stage_unpack;
+struct pollfd;
+int stage_unpack_start(struct stage *st, const struct layer_source *src, struct stage_unpack **out,
+		       struct err *e);
+void stage_unpack_poll(const struct stage_unpack *u, uint64_t available, struct pollfd p[2]);
+/* 1: the layer is staged; 0: not yet. */
+int stage_unpack_step(struct stage_unpack *u, uint64_t available, struct layer_info *out,
+		      struct err *e);
+void stage_unpack_free(struct stage_unpack *u); /* NULL is allowed; before stage_free() */
+static inline void stage_unpack_freep(struct stage_unpack **u)
+{
+	stage_unpack_free(*u);
+}
+
 struct staged_image {
 	const char *config; /* the document, byte for byte */
 	size_t n_config;

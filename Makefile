@@ -47,7 +47,7 @@ endif
 STATIC	:= $(if $(SAN),,-static)
 
 # ---- sources, by folder; later archives may use earlier ones ----------------
-FOLDERS	:= base net volumes engine/state engine/image engine/container engine/supervise compose cli
+FOLDERS	:= base net volumes engine/state engine/image engine/container engine/supervise engine/build compose cli
 MAINS	:= $(wildcard cli/main.c $(FOLDERS:%=%/*_main.c))
 sources	= $(filter-out $(MAINS),$(sort $(wildcard $(1)/*.c)))
 archive	= $(B)/lib$(subst /,-,$(1)).a
@@ -60,8 +60,9 @@ BELOW_engine/state	:= base
 BELOW_engine/image	:= engine/state volumes base
 BELOW_engine/container	:= engine/image engine/state net volumes base
 BELOW_engine/supervise	:= engine/container engine/image engine/state net volumes base
-BELOW_compose		:= engine/supervise engine/container engine/image engine/state net volumes base
-BELOW_cli		:= compose engine/supervise engine/container engine/image engine/state net volumes base
+BELOW_engine/build	:= engine/supervise engine/container engine/image engine/state net volumes base
+BELOW_compose		:= engine/build engine/supervise engine/container engine/image engine/state net volumes base
+BELOW_cli		:= compose engine/build engine/supervise engine/container engine/image engine/state net volumes base
 archives = $(call archive,$(1)) $(foreach d,$(BELOW_$(1)),$(call archive,$(d)))
 
 PROGRAMS := comp comp-nft comp-extract comp-nethelper comp-monitor comp-init

@@ -13,6 +13,8 @@
 #define ENGINE_IMAGE_STAGE_H
 
 #include "engine/image/manifest.h"
+#include <poll.h>
+
 #include "engine/image/store.h"
 
 struct stage;
@@ -67,7 +69,6 @@ int stage_copy_layer(struct stage *st, int dirfd, struct layer_info *out, struct
  * src->fd; see extraction_start(), whose terms for *src apply.  The caller asks
  * stage_has_layer() first. */
 struct stage_unpack;
-struct pollfd;
 int stage_unpack_start(struct stage *st, const struct layer_source *src, struct stage_unpack **out,
 		       struct err *e);
 void stage_unpack_poll(const struct stage_unpack *u, uint64_t available, struct pollfd p[2]);

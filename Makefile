@@ -159,7 +159,7 @@ help:
 	@echo 'sudo make demo-down take it away again (volumes stay)'
 	@echo 'sudo make check     install what is needed, build with sanitizers, run every test'
 	@echo 'make check-unit check-fuzz check-spec check-integration    parts of it'
-	@echo 'make check-faults   kill comp at 330 points of its work, see it carry on'
+	@echo 'make check-faults   kill comp at every point of its work, see it carry on'
 	@echo 'make bench          the budget table, as ratios to tests/bench/floor'
 	@echo 'make layers format tidy cppcheck compdb install clean'
 
@@ -177,7 +177,7 @@ demo-down:
 
 check:
 	$(INSTALL) $(BUILD_PACKAGES) $(CHECK_PACKAGES)
-	$(MAKE) FLAVOR=release all
+	$(MAKE) FLAVOR=release all build/release/lib/faultstep
 	$(MAKE) FLAVOR=sanitize all unit fuzzers
 	tests/lib/run-checks
 
@@ -185,10 +185,12 @@ check-unit check-fuzz check-spec check-integration: check-%:
 	$(MAKE) FLAVOR=sanitize all unit fuzzers
 	tests/lib/run-checks $*
 
-# SIGKILL at the n-th state-changing system call; FAULT_POINTS=all: at every one.
+# SIGKILL at the n-th state-changing system call: at every one.
+FAULT_POINTS ?= all
 check-faults:
 	$(MAKE) FLAVOR=release all build/release/lib/faultstep
-	FLAVOR=release bash tests/faults/kill-points.sh
+	FLAVOR=release COMP_BIN=$(CURDIR)/build/release/comp FAULT_POINTS=$(FAULT_POINTS) \
+		bash tests/integration/70-kill-points.sh
 
 bench: all $(B)/bench/floor $(B)/bench/writer
 	tests/bench/run $(B)

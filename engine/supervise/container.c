@@ -388,6 +388,14 @@ static struct restart_decision decide(const struct container *c, uint64_t run_ns
 	return d;
 }
 
+static void note_oom(struct container *c)
+{
+	uint64_t n = 0;
+
+	if (c->cgroup && cgroup_oom_kills(c->cgroup, &n, NULL) == 0)
+		c->rec->oom_killed = n > 0;
+}
+
 /* It ran, or tried to, and is over: note how, and decide what comes next.  A
  * plan may have waited for just this to remove it: do not touch @c afterwards. */
 static void run_ended(struct container *c, int code, uint64_t finished_at)
@@ -395,14 +403,12 @@ static void run_ended(struct container *c, int code, uint64_t finished_at)
 	struct restart_decision next;
 	struct record *rec = c->rec;
 	bool stopped = rec->status == CONTAINER_STOPPING;
-	uint64_t oom_kills = 0;
 
 	checks_stop(c);
 	hooks_cancel(c);
 	source_clear(&c->timer);
 	drop_run(c);
-	if (c->cgroup && cgroup_oom_kills(c->cgroup, &oom_kills, NULL) == 0)
-		rec->oom_killed = oom_kills > 0;
+	note_oom(c);
 	if (rec->oom_killed)
 		supervisor_event(c->sv, c, "oom");
 	rec->exit_code = code;
@@ -508,6 +514,13 @@ static void kill_orphan(struct container *c)
 	while (cgroup_is_empty(c->cgroup) == 0 && now_mono_ns() < end) {
 		(void)cgroup_kill(c->cgroup, NULL); /* looked at again in the next round */
 		(void)usleep(1000);
+	}
+	note_oom(c);
+	/* Whoever made it may not have got to the last hierarchy, or to its limits and
+	 * devices: no further run may be put into it. */
+	if (drop_cgroup(c, NULL) < 0) {
+		cgroup_free(c->cgroup);
+		c->cgroup = NULL;
 	}
 }
 
@@ -708,6 +721,9 @@ static void adopt_alive(struct container *c, const struct monitor_record *m)
 			  &c->cgroup, NULL); /* gone: stop falls back to the pidfd */
 	if (c->rec->status == CONTAINER_STARTING)
 		c->rec->status = CONTAINER_RUNNING;
+	/* A pause, or its end, that nobody could write down any more. */
+	if (c->cgroup && c->rec->status != CONTAINER_STOPPING)
+		c->rec->status = cgroup_is_frozen(c->cgroup) ? CONTAINER_PAUSED : CONTAINER_RUNNING;
 	connect_adopt(c);
 	(void)kill(m->monitor.pid, SIGHUP); /* pinned by its pidfd: look who the supervisor is */
 	if (container_watch_run(c, &e) < 0)
@@ -832,13 +848,15 @@ static void stop_now(struct container *c, int64_t grace_ns)
 	checks_stop(c);
 	hooks_cancel(c);
 	c->stop_deadline = now_mono_ns() + grace;
+	/* Saved before the signal: else, after a crash, it would be taken for one that
+	 * runs, and goes on to, until it has come to its end. */
+	c->rec->status = CONTAINER_STOPPING;
+	container_save(c, false);
 	say_signal(c, stop_signal(c));
 	if (send_signal(c, stop_signal(c), NULL) < 0 || grace == 0)
 		kill_all(c);
-	if (c->rec->status == CONTAINER_PAUSED && c->cgroup)
+	if (c->cgroup && cgroup_is_frozen(c->cgroup))
 		(void)cgroup_freeze(c->cgroup, false, NULL); /* to let it see the signal */
-	c->rec->status = CONTAINER_STOPPING;
-	container_save(c, false);
 	set_timer(c, MIN(grace, (uint64_t)STOP_FIRST_LOOK), on_stop_timer);
 }
 

@@ -1,4 +1,4 @@
-# tests/lib/faults.sh: what 70-faults.sh and 71-errors.sh share; read after tap.sh.
+# tests/lib/faults.sh: what 70-kill-points.sh and 71-errors.sh share; read after tap.sh.
 #
 # Several workers, each with its own COMP_ROOT, project and port, take the points
 # of a list in turn; what they find is collected in files, one line a failure.
@@ -10,6 +10,9 @@
 #
 # shellcheck shell=bash disable=SC2034
 
+# Commands: up, down, restart, recreate (an `up` with a changed configuration) and
+# import (of an image: the extractor at work).
+#
 # Which build: the one without sanitizers where there is one.  What matters here is
 # the order of calls, which is the same, and the number of points per second.
 [ -n "${FAULT_BIN:-}" ] || FAULT_BIN=$TOP/build/release/comp
@@ -59,6 +62,7 @@ faults_place() {
 	cd "$PLACE" || exit 1
 	faults_project compose.yaml
 	"$COMP" image import "$WORK/tiny.tar" tiny >/dev/null
+	[ -s "$WORK/other.tar" ] || faults_other_image
 	GROUP=$(python3 - <<'Y'
 import os
 h = 2166136261
@@ -68,6 +72,16 @@ Y
 	)
 	GROUPS_OF_PIDS=/sys/fs/cgroup/pids
 	[ -d $GROUPS_OF_PIDS ] || GROUPS_OF_PIDS=/sys/fs/cgroup
+}
+
+# A layer with every kind of thing in it.
+faults_other_image() {
+	mkdir "$WORK/other"
+	(cd "$WORK/other" && mkdir -p a/b && echo one >a/b/file && ln a/b/file a/hard &&
+		ln -s b/file a/soft && mkfifo a/fifo && chmod 2750 a && touch -d @1 a/b &&
+		setfattr -n user.x -v y a/b/file)
+	tar --xattrs -C "$WORK/other" -cf "$WORK/other.tar" .
+	rm -r "$WORK/other"
 }
 
 # The same project in the caller's own place.
@@ -91,6 +105,7 @@ faults_command() {
 	recreate) ARGV=(up -d) ;;
 	restart) ARGV=(restart -t 1) ;;
 	down) ARGV=(down -v -t 1) ;;
+	import) ARGV=(image import "$WORK/other.tar" other) ;;
 	esac
 	export V=1
 }
@@ -98,7 +113,7 @@ faults_command() {
 # Bring the project where the command starts from.
 faults_before() {
 	faults_command "$1"
-	[ "$1" = up ] || c up -d >"$PLACE/out" 2>&1 || return 1
+	[ "$1" = up ] || [ "$1" = import ] || c up -d >"$PLACE/out" 2>&1 || return 1
 	[ "$1" != recreate ] || V=2
 }
 
@@ -196,6 +211,9 @@ faults_step() {
 	if [ "$2" = errno ]; then
 		problem+=$(faults_error_is_clear "$1")
 	fi
+	if [ -z "$problem" ] && [ "$1" = import ]; then
+		problem=$(faults_imported)
+	fi
 	seconds=$EPOCHREALTIME
 	[ -n "$problem" ] || LIMIT=$CONVERGE c up -d >"$PLACE/out" 2>&1 || problem="up: $(cat "$PLACE/out")"
 	seconds=$(((${EPOCHREALTIME/./} - ${seconds/./}) / 1000))
@@ -205,6 +223,21 @@ faults_step() {
 	if [ -n "$problem" ]; then
 		faults_failed "$@" "$problem"
 	fi
+}
+
+# What an import leaves behind does not keep the next one from success, and is gone then.
+faults_imported() {
+	local left
+	c image import "$WORK/other.tar" other >"$PLACE/out" 2>&1 || {
+		echo "import: $(cat "$PLACE/out")"
+		return
+	}
+	left=$(ls "$COMP_ROOT/images/tmp")
+	[ -z "$left" ] || echo "images/tmp: $left"
+	c image rm other >/dev/null 2>&1
+	c image prune -f >/dev/null 2>&1 # the first one, if it got that far
+	left=$(ls "$COMP_ROOT/images/layers" | grep -vc '\.json')
+	[ "$left" = 1 ] || echo "$left layers, not 1"
 }
 
 # After a failed call: success, or one error that says something; never a report of a sanitizer.

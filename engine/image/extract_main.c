@@ -60,11 +60,13 @@ static int send_message(const struct extract_message *m, size_t n, const int *fd
 
 /* A detached mount of the directory.  Made before the new mount namespace: a
  * descriptor from outside cannot be mounted from inside one, a detached tree can
- * be attached anywhere. */
+ * be attached anywhere.  Private, since where "/" is shared (systemd does that) so
+ * is its clone, and pivot_root(2) takes no shared mount. */
 static int clone_tree(struct err *e)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-					       MOUNT_ATTR_NOEXEC };
+					       MOUNT_ATTR_NOEXEC,
+				   .propagation = MS_PRIVATE };
 	_cleanup_(fd_closep) int tree = -EBADF;
 
 	tree = (int)syscall(SYS_open_tree, EXTRACT_DIR_FD, "",

@@ -94,6 +94,7 @@ fails "a bad change names the instruction" 1 'EXPOSE: "http" is not a port' \
 # Where "/" is shared, as systemd makes it, so is what is cloned from it.
 is "import where mounts are shared" "$(unshare -m --propagation shared "$COMP" image import base.tar shared)" \
 	"$(comp image inspect shared -f '{{.Id}}')"
+comp image rm shared >/dev/null
 fails "an unknown change" 1 'RUN is not an instruction' comp image import base.tar x -c 'RUN a'
 fails "a bad name" 1 'must be lowercase' comp image import base.tar Bad
 fails "no such file" 1 'open nowhere.tar: No such file' comp image import nowhere.tar x

@@ -445,7 +445,10 @@ static int on_container(struct apply *a, size_t i, struct container *c, struct e
 	case ACTION_KILL:
 		say_action(a, act, "working", action_doing(act), NULL);
 		r = container_signal(c, act->signal ? act->signal : SIGKILL, act->by_user, e);
-		return r < 0 ? r : 1;
+		if (r < 0)
+			return r;
+		/* Nothing survives that one: until it is gone, a `start` would find it running. */
+		return c->rec->user_stopped && (!act->signal || act->signal == SIGKILL) ? 2 : 1;
 	case ACTION_PAUSE:
 	case ACTION_UNPAUSE:
 		say_action(a, act, "working", action_doing(act), NULL);
@@ -513,8 +516,9 @@ static void check_active(struct apply *a, size_t i, struct container *c)
 			step_done(a, i);
 		}
 		break;
+	case ACTION_KILL:
 	case ACTION_STOP:
-		if (c->hook_error.code) {
+		if (act->kind == ACTION_STOP && c->hook_error.code) {
 			step_failed(a, i, &c->hook_error);
 		} else if (!container_is_active(c)) {
 			say_action(a, act, "done", action_done(act), NULL);
@@ -790,6 +794,9 @@ static void abandon_step(struct apply *a, size_t i)
 
 	switch (a->actions.items[i].kind) {
 	case ACTION_WAIT:
+		a->steps[i] = STEP_SKIPPED;
+		break;
+	case ACTION_KILL:
 		a->steps[i] = STEP_SKIPPED;
 		break;
 	case ACTION_START:

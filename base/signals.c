@@ -49,6 +49,12 @@ const char *signal_name(int sig)
 
 	if (name)
 		snprintf(text, sizeof(text), "SIG%s", name);
+	else if (sig >= SIGRTMIN && sig <= SIGRTMIN + (SIGRTMAX - SIGRTMIN) / 2)
+		snprintf(text, sizeof(text), sig > SIGRTMIN ? "SIGRTMIN+%d" : "SIGRTMIN",
+			 sig - SIGRTMIN);
+	else if (sig > SIGRTMIN && sig <= SIGRTMAX)
+		snprintf(text, sizeof(text), sig < SIGRTMAX ? "SIGRTMAX-%d" : "SIGRTMAX",
+			 SIGRTMAX - sig);
 	else
 		snprintf(text, sizeof(text), "signal %d", sig);
 	return text;

@@ -209,7 +209,7 @@ static int prepare_and_apply(struct context *ctx, const char *command, char *con
 		if (r == 0)
 			r = ctx_apply(ctx, command, &plan, e);
 	}
-	return r;
+	return plan_outcome(ctx, r, e);
 }
 
 static struct plan_options plan_options_of(const struct make_options *m, char *const *services)

@@ -11,6 +11,19 @@ int64_t stop_timeout(int64_t s)
 	return s < 0 ? PLAN_NO_TIMEOUT : s * (int64_t)NSEC_PER_SEC;
 }
 
+/* Each try waited for its turn, so this takes a crowd: say so, do not go on for ever. */
+int plan_outcome(const struct context *ctx, int r, struct err *e)
+{
+	if (r != -ESTALE)
+		return r;
+	r = err_set(e, EAGAIN,
+		    "project %s: other commands changed it %d times while this one "
+		    "was waiting; gave up, nothing was done",
+		    ctx->project_name, PLAN_TRIES);
+	err_hint(e, "run it again when they are through");
+	return r;
+}
+
 static int plan_and_apply_once(struct context *ctx, const char *command, plan_fn fn,
 			       struct plan_options *po, size_t *n_containers, struct err *e)
 {
@@ -52,5 +65,5 @@ int plan_and_apply(struct context *ctx, const char *command, plan_fn fn, struct 
 			*e = ERR_INIT;
 		r = plan_and_apply_once(ctx, command, fn, po, n_containers, e);
 	}
-	return r;
+	return plan_outcome(ctx, r, e);
 }

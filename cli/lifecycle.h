@@ -12,6 +12,8 @@ typedef int (*plan_fn)(const struct project *p, const struct record_list *record
 
 /* How often to plan when other commands of the project keep coming first. */
 #define PLAN_TRIES 20
+/* What to return after them: @r, or for -ESTALE an error that says who was in the way. */
+int plan_outcome(const struct context *ctx, int r, struct err *e);
 
 /* Plan with @fn for po->services (checked to exist; po->dependencies is filled in
  * for the call) and apply under the name @command.

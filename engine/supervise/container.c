@@ -542,7 +542,16 @@ static int learn_pid(struct container *c, struct err *e)
 		return r;
 	}
 	note_run(c);
-	return container_watch_run(c, e);
+	r = container_watch_run(c, e);
+	if (r < 0) {
+		/* A run that nobody watches would never be seen to end. */
+		(void)syscall(SYS_pidfd_send_signal, c->m.monitor_pidfd, SIGKILL, NULL, 0);
+		(void)spawn_wait(c->m.monitor_pid);
+		c->monitor_is_child = false;
+		kill_orphan(c);
+		drop_run(c);
+	}
+	return r;
 }
 
 static void on_sock(struct source *s, int fd, uint32_t events, void *data)
@@ -768,12 +777,8 @@ void container_readopt(struct container *c)
 
 /* ---- signals and stopping
  * ------------------------------------------------------------------------ */
-static int send_signal(struct container *c, int sig, struct err *e)
+static int send_signal(const struct container *c, int sig, struct err *e)
 {
-	int r = learn_pid(c, e);
-
-	if (r < 0)
-		return r;
 	if (c->m.pidfd < 0)
 		return err_set(e, ESRCH, "container %s has no process", c->rec->name);
 	if (syscall(SYS_pidfd_send_signal, c->m.pidfd, sig, NULL, 0) < 0)
@@ -844,9 +849,16 @@ static void say_signal(struct container *c, int sig)
 static void stop_now(struct container *c, int64_t grace_ns)
 {
 	uint64_t grace = grace_of(c, grace_ns);
+	struct err e = ERR_INIT;
 
 	checks_stop(c);
 	hooks_cancel(c);
+	if (learn_pid(c, &e) < 0) {
+		/* It failed to start, as the stop came to know: that is its end, too. */
+		c->rec->status = CONTAINER_STOPPING;
+		start_failed(c, &e);
+		return;
+	}
 	c->stop_deadline = now_mono_ns() + grace;
 	/* Saved before the signal: else, after a crash, it would be taken for one that
 	 * runs, and goes on to, until it has come to its end. */
@@ -948,12 +960,20 @@ void container_restart(struct container *c, enum again why)
 
 int container_signal(struct container *c, int sig, bool by_user, struct err *e)
 {
+	struct err failed = ERR_INIT;
+
 	if (!container_is_active(c) || c->rec->status == CONTAINER_RESTARTING)
 		return err_set(e, ESRCH, "container %s is not running", c->rec->name);
 	if (by_user && (sig == SIGKILL || sig == stop_signal(c))) {
 		c->rec->user_stopped = true;
 		c->rec->again = AGAIN_NO;
 		container_save(c, false);
+	}
+	if (learn_pid(c, &failed) < 0) {
+		if (e)
+			*e = failed;
+		start_failed(c, &failed);
+		return -failed.code;
 	}
 	if (sig == SIGKILL && c->rec->status == CONTAINER_PAUSED && c->cgroup)
 		(void)cgroup_freeze(c->cgroup, false, NULL);

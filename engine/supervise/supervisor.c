@@ -8,6 +8,7 @@
 #include "engine/supervise/supervisor.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -374,8 +375,12 @@ static void on_idle(struct source *s, void *data)
 {
 	struct supervisor *sv = data;
 
-	if (is_needed(sv))
+	if (is_needed(sv)) {
+		/* A client has gone: a plan of megabytes has been through the heap, and
+		 * glibc keeps what lies below the last live chunk; malloc_trim(3). */
+		(void)malloc_trim(0);
 		return;
+	}
 	sv->leaving = true;
 	loop_quit(sv->loop, 0);
 }

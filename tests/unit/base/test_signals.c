@@ -41,7 +41,13 @@ static void test_parse(void **state)
 static void test_names(void **state)
 {
 	assert_string_equal(signal_name(SIGTERM), "SIGTERM");
-	assert_string_equal(signal_name(SIGRTMIN + 1), "signal 35");
+	assert_string_equal(signal_name(SIGRTMIN), "SIGRTMIN");
+	assert_string_equal(signal_name(SIGRTMIN + 1), "SIGRTMIN+1");
+	assert_string_equal(signal_name(SIGRTMAX - 1), "SIGRTMAX-1");
+	assert_string_equal(signal_name(SIGRTMAX), "SIGRTMAX");
+	assert_string_equal(signal_name(SIGRTMIN - 1), "signal 33"); /* the C library's own */
+	for (int sig = SIGRTMIN; sig <= SIGRTMAX; sig++)
+		assert_int_equal(signal_parse(signal_name(sig)), sig);
 	for (int sig = 1; sig < SIGRTMIN - 2; sig++)
 		assert_int_equal(signal_parse(signal_name(sig)), sig);
 }

@@ -93,10 +93,27 @@ int network_host_read(struct netlink *nl, struct network_host *h, struct err *e)
 	return r;
 }
 
+/* In front of what the kernel says: of a route and the network that it belongs to, the
+ * network is what the user knows. */
+static void use_network(struct network_host *h, const struct ip_prefix *p, const struct network *n)
+{
+	const char *project = n->config->project;
+	size_t had = h->n_used;
+	struct ipam_used last;
+
+	use(h, p, "network %s%s%s", n->config->name, project ? " of project " : "",
+	    project ? project : "");
+	if (h->n_used == had)
+		return;
+	last = h->used[had];
+	memmove(h->used + 1, h->used, had * sizeof(*h->used));
+	h->used[0] = last;
+}
+
 void network_host_add(struct network_host *h, const struct network *n)
 {
-	use(h, &n->ipv4.subnet, "network %s", n->config->name);
-	use(h, &n->ipv6.subnet, "network %s", n->config->name);
+	use_network(h, &n->ipv4.subnet, n);
+	use_network(h, &n->ipv6.subnet, n);
 }
 
 void network_host_done(struct network_host *h)

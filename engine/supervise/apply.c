@@ -169,6 +169,7 @@ static void apply_end(struct apply *a)
 	container_sweep_start(sv, &sweep);
 	assert(sv->applies == a);
 	connect_drop_held(sv);
+	networks_forget_foreign(sv);
 	if ((networks_flush(sv, &e) < 0 || connect_firewall(sv, &e) < 0) && !a->err.code)
 		a->err = e;
 	if (container_sweep_finish(sv, &sweep, &e) < 0 && !a->err.code)
@@ -307,7 +308,12 @@ static int make_network(struct apply *a, const struct action *act, struct err *e
 	if (networks_get(a->sv, act->object, &n, NULL) == 0)
 		return 0;
 	say_action(a, act, "working", action_doing(act), NULL);
-	return networks_create(a->sv, act->object, act->config, &existed, e) < 0 ? -e->code : 1;
+	if (networks_create(a->sv, act->object, act->config, &existed, e) < 0)
+		return -e->code;
+	if (!existed)
+		return 1;
+	say_action(a, act, "done", "Exists", NULL); /* another project was faster */
+	return 0;
 }
 
 static struct volume *volume_of(const struct action *act)

@@ -13,6 +13,8 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "base/proc.h"
+#include "engine/supervise/supervisor.h"
 #include "net/dns.h"
 #include "net/endpoint.h"
 #include "net/firewall.h"
@@ -27,7 +29,21 @@ char *connect_pin_path(const struct supervisor *sv, const char *id)
 
 /* ---- published ports ----------------------------------------------------------- */
 
-/* Which project has @port?  Looks at every record; only used for an error. */
+/* Does @pid work for @project?  Sockets are opened by the supervisor and passed to
+ * nethelper, its child. */
+static bool works_for(pid_t pid, const struct dirs *d, const char *project)
+{
+	pid_t supervisor = supervisor_pid(d, project);
+	uint64_t parent = 0;
+
+	if (pid <= 0 || !supervisor || supervisor == getpid())
+		return false;
+	return pid == supervisor || (proc_status_number(pid, "PPid", &parent, NULL) == 0 &&
+				     parent == (uint64_t)supervisor);
+}
+
+/* Which project has @port?  Looks at every record; only used for an error.  Of one
+ * that is just starting no record tells, so look who has the socket. */
 bool connect_port_owner(pid_t pid, const char *protocol, const char *host_ip, uint16_t port,
 			char *text, size_t n, void *data)
 {
@@ -53,6 +69,11 @@ bool connect_port_owner(pid_t pid, const char *protocol, const char *host_ip, ui
 			}
 		}
 		record_list_done(&list);
+	}
+	for (size_t p = 0; projects[p] && !found; p++) {
+		found = works_for(pid, sv->dirs, projects[p]);
+		if (found)
+			snprintf(text, n, "project %s", projects[p]);
 	}
 	return found;
 }
@@ -712,8 +733,8 @@ static void on_firewall_change(struct source *s, int fd, uint32_t events, void *
 	struct supervisor *sv = data;
 	struct err e = ERR_INIT;
 
-	if (firewall_watch_read(fd, sv->table, &e) <= 0)
-		return;
+	if (firewall_watch_read(fd, sv->table, &e) <= 0 || !map_len(&sv->networks))
+		return; /* without networks it was us */
 	supervisor_log(sv, "the nft table was deleted by somebody else; putting it back");
 	sv->firewall_dirty = true;
 	if (connect_firewall(sv, &e) < 0)

@@ -195,6 +195,8 @@ int networks_create(struct supervisor *sv, const char *name, json *config, bool 
 		    struct err *e);
 /* Returns 1 when it stays because containers of others use it. */
 int networks_remove(struct supervisor *sv, const char *name, struct err *e);
+/* Networks of other projects that our containers are no longer on. */
+void networks_forget_foreign(struct supervisor *sv);
 /* Delete the host's end of container links, now or with networks_flush(). */
 int networks_drop_links(struct supervisor *sv, const char *const *names, size_t n, struct err *e);
 /* Delete what was collected, links first, then the records of their networks. */

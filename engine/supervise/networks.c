@@ -74,7 +74,7 @@ int networks_get(struct supervisor *sv, const char *name, struct network **out, 
 		return r;
 	r = network_adopt(sv->nl, n, &recreated, e);
 	if (r < 0)
-		return err_wrap(e, r, "network %s", name);
+		return r;
 	sv->firewall_dirty = true;
 	*out = TAKE_PTR(n);
 	map_put(&sv->networks, name, *out);
@@ -161,7 +161,7 @@ int networks_create(struct supervisor *sv, const char *name, json *config_json, 
 		return r;
 	r = plan_and_make(sv, config, &n, e);
 	if (r < 0)
-		return err_wrap(e, r, "network %s", name);
+		return r;
 	map_put(&sv->networks, name, n);
 	sv->firewall_dirty = true;
 	return 0;
@@ -195,6 +195,38 @@ static bool in_use(const struct supervisor *sv, const char *name)
 	return false;
 }
 
+static bool used_here(const struct supervisor *sv, const char *name)
+{
+	MAP_FOREACH (entry, &sv->containers) {
+		const struct record *rec = ((const struct container *)entry->value)->rec;
+
+		for (size_t i = 0; i < rec->n_networks; i++)
+			if (streq(rec->networks[i].network, name))
+				return true;
+	}
+	return false;
+}
+
+/* None of our containers is on it.  Others' may be, and their tables have it as well:
+ * ours is not to outlive us.  Frees @n if so. */
+static void forget_unused(struct supervisor *sv, const struct network *n)
+{
+	if (used_here(sv, n->config->name))
+		return;
+	map_remove(&sv->networks, n->config->name);
+	sv->firewall_dirty = true;
+}
+
+void networks_forget_foreign(struct supervisor *sv)
+{
+	MAP_FOREACH (entry, &sv->networks) {
+		const struct network *n = entry->value;
+
+		if (!streq_null(n->config->project, sv->project))
+			forget_unused(sv, n);
+	}
+}
+
 int networks_remove(struct supervisor *sv, const char *name, struct err *e)
 {
 	_cleanup_(free_p) char *dir = network_dir(sv, name);
@@ -205,15 +237,17 @@ int networks_remove(struct supervisor *sv, const char *name, struct err *e)
 		return 0;
 	if (r < 0)
 		return r;
-	if (in_use(sv, name))
+	if (in_use(sv, name)) {
+		forget_unused(sv, n);
 		return 1;
+	}
 	if (sv->collect_links) {
 		strv_add(&sv->doomed_links, n->ifname);
 		strv_add(&sv->doomed_networks, name);
 	} else {
 		r = network_remove(sv->nl, n, e);
 		if (r < 0)
-			return err_wrap(e, r, "network %s", name);
+			return r;
 		r = rm_rf(AT_FDCWD, dir, e);
 	}
 	map_remove(&sv->networks, name);

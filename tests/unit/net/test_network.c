@@ -108,7 +108,7 @@ static void test_conflict(void **state)
 	network_host_add(&h, first);
 	assert_int_equal(network_plan(c, &h, &second, &e), -EADDRINUSE);
 	assert_string_equal(e.msg, "network demo_default: subnet 172.28.0.0/16 overlaps "
-				   "172.28.0.0/16 (network demo_default)");
+				   "172.28.0.0/16 (network demo_default of project demo)");
 	network_free(first);
 	network_host_done(&h);
 }

@@ -207,6 +207,7 @@ struct image_parts {
 	struct buf config, manifest;
 	char **layers;   /* names of members, lowest first */
 	char **digests;  /* of those, "" where not known */
+	char **types;    /* media types, "" where not known */
 	uint64_t *sizes; /* NULL: not known */
 	char **refs;     /* canonical */
 };
@@ -217,8 +218,24 @@ static void image_parts_done(struct image_parts *p)
 	buf_done(&p->manifest);
 	strv_free(p->layers);
 	strv_free(p->digests);
+	strv_free(p->types);
 	strv_free(p->refs);
 	free(p->sizes);
+}
+
+/* Keep the bytes of the layer, which has just been unpacked out of them. */
+static int keep_blob(struct archive_file *a, const struct image_parts *p, size_t i,
+		     const struct layer_source *src, struct layer_info *info, struct err *e)
+{
+	struct descriptor d = { .digest = info->blob, .size = src->size };
+
+	if (p->types && *p->types[i])
+		d.media_type = p->types[i];
+	else if (streq(info->blob, info->diff_id))
+		d.media_type = "application/vnd.docker.image.rootfs.diff.tar";
+	else
+		d.media_type = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+	return stage_keep_blob_at(a->stage, info->diff_id, &d, src->fd, src->offset, e);
 }
 
 static int add_layer(struct archive_file *a, const struct image_parts *p, size_t i, size_t n,
@@ -227,7 +244,8 @@ static int add_layer(struct archive_file *a, const struct image_parts *p, size_t
 	_cleanup_(fd_closep) int fd = -EBADF;
 	_cleanup_(free_p) char *what = xasprintf("layer %zu of %zu", i + 1, n);
 	struct layer_source src;
-	struct layer_info info;
+	struct layer_info info = { 0 };
+	int r;
 
 	/* Known by its content already: an archive may then even leave it out. */
 	if (stage_has_layer(a->stage, diff_id))
@@ -241,7 +259,8 @@ static int add_layer(struct archive_file *a, const struct image_parts *p, size_t
 	src.digest = *p->digests[i] ? p->digests[i] : NULL;
 	src.diff_id = diff_id;
 	src.what = what;
-	return stage_layer(a->stage, &src, &info, e);
+	r = stage_layer(a->stage, &src, &info, e);
+	return r == 0 && *info.blob ? keep_blob(a, p, i, &src, &info, e) : r;
 }
 
 static int add_layers(struct archive_file *a, const struct image_parts *p, struct err *e)
@@ -305,6 +324,74 @@ static char *digest_in_path(const char *path, const char *suffix)
 	return digest_hex_is_valid(base) ? xasprintf("sha256:%s", base) : NULL;
 }
 
+/* Since 25 `docker save` writes an OCI layout around it, and so do we: the manifest
+ * in there whose config is @id, if there is one.  -ENOENT: none. */
+static int manifest_of(const struct archive_file *a, const char *id, struct buf *text,
+		       struct manifest *m, char digest[DIGEST_MAX], struct err *e)
+{
+	_cleanup_(image_index_done) struct image_index x = { 0 };
+	_cleanup_(buf_done) struct buf index = BUF_INIT;
+	int r = read_member(a, "index.json", &index, NULL);
+
+	if (r == 0)
+		r = image_index_parse(buf_str(&index), index.len, NULL, &x, NULL);
+	if (r < 0)
+		return -ENOENT;
+	for (size_t i = 0; i < x.n; i++) {
+		if (x.items[i].attestation ||
+		    media_kind(x.items[i].media_type) != MEDIA_MANIFEST)
+			continue;
+		buf_truncate(text, 0);
+		r = read_blob(a, &x.items[i], text, e);
+		if (r == -ENOENT)
+			continue;
+		if (r == 0)
+			r = manifest_parse(buf_str(text), text->len, x.items[i].media_type, m, e);
+		if (r < 0)
+			return r;
+		memcpy(digest, x.items[i].digest, DIGEST_MAX);
+		if (streq(m->config.digest, id))
+			return 0;
+		manifest_done(m);
+	}
+	buf_truncate(text, 0);
+	return -ENOENT;
+}
+
+/* The image's manifest and what it says of the layers. */
+static int add_manifest(const struct archive_file *a, struct image_parts *p, const char *id,
+			struct err *e)
+{
+	_cleanup_(manifest_done) struct manifest m = { 0 };
+	_cleanup_(strv_freep) char **names = strv_copy(p->refs);
+	char digest[DIGEST_MAX];
+	size_t n = strv_len(p->layers);
+	int r = manifest_of(a, id, &p->manifest, &m, digest, e);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	if (m.n_layers != n)
+		return err_set(e, EBADMSG, "manifest.json lists %zu layers, and %s %zu", n, digest,
+			       m.n_layers);
+	for (size_t i = 0; i < n; i++) {
+		bool same = streq(p->digests[i], m.layers[i].digest);
+
+		strv_add(&p->types, same ? m.layers[i].media_type : "");
+	}
+	STRV_FOREACH (name, names) {
+		struct image_ref ref;
+
+		if (ref_parse(*name, &ref, NULL) < 0)
+			continue;
+		str_set(&ref.digest, digest);
+		strv_add_take(&p->refs, ref_canonical(&ref));
+		ref_done(&ref);
+	}
+	return 0;
+}
+
 static int add_saved(struct archive_file *a, const struct saved_image *s, struct err *e)
 {
 	_cleanup_(image_parts_done) struct image_parts p = { 0 };
@@ -322,6 +409,8 @@ static int add_saved(struct archive_file *a, const struct saved_image *s, struct
 	p.layers = strv_copy(s->layers);
 	STRV_FOREACH (l, s->layers)
 		strv_add_take(&p.digests, digest_in_path(*l, "") ?: xstrdup(""));
+	if (r == 0)
+		r = add_manifest(a, &p, digest, e);
 	return r < 0 ? r : add_image(a, &p, e);
 }
 
@@ -387,6 +476,7 @@ static int load_manifest(struct archive_file *a, const struct descriptor *d, cha
 	for (size_t i = 0; i < m.n_layers; i++) {
 		strv_add_take(&p.layers, blob_name(m.layers[i].digest));
 		strv_add(&p.digests, m.layers[i].digest);
+		strv_add(&p.types, m.layers[i].media_type);
 		p.sizes[i] = m.layers[i].size;
 	}
 	return add_image(a, &p, e);

@@ -6,20 +6,24 @@
  *	comp-extract spool MAX_BYTES MAX_FILES	list one that is a stream (or is
  *						compressed), and write its files
  *						as 1, 2, 3 … into descriptor 3
+ *	comp-extract pack-layer|pack-tree FORMAT	write the tar of descriptor 3
+ *						(FORMAT: enum compression)
  *
  * The archive is descriptor 0, the directory 3, a SOCK_SEQPACKET socket 4 on
- * which the helper reports: one message each, the last is EXTRACT_DONE or
- * EXTRACT_ERROR.  The helper works on hostile bytes, so whoever reads its
+ * which the helper reports: one message each, the last is EXTRACT_DONE,
+ * EXTRACT_PACKED or EXTRACT_ERROR.  When packing the archive is descriptor 5, if
+ * there is one.  The helper works on hostile bytes, so whoever reads its
  * messages checks every one of them as if it came from outside.
  */
 #ifndef ENGINE_IMAGE_EXTRACT_H
 #define ENGINE_IMAGE_EXTRACT_H
 
 #include "base/err.h"
-#include "engine/image/digest.h"
+#include "engine/image/pack.h"
 
 #define EXTRACT_DIR_FD    3
 #define EXTRACT_SOCKET_FD 4
+#define EXTRACT_OUT_FD    5
 #define EXTRACT_MAX_NAME  4096   /* bytes of a name in an archive, and of a link */
 #define EXTRACT_MAX_INDEX 100000 /* entries of an archive of images */
 
@@ -27,6 +31,7 @@ enum extract_type {
 	EXTRACT_OPAQUE, /* a directory's descriptor is attached: mark it */
 	EXTRACT_ENTRY,  /* index, spool: struct extract_entry, then both texts */
 	EXTRACT_DONE,   /* struct extract_done */
+	EXTRACT_PACKED, /* struct pack_result */
 	EXTRACT_ERROR,  /* struct err */
 };
 
@@ -49,6 +54,7 @@ struct extract_message {
 	union {
 		struct extract_entry entry;
 		struct extract_done done;
+		struct pack_result packed;
 		struct err err;
 	};
 	char text[2 * EXTRACT_MAX_NAME]; /* of an entry: name and link */

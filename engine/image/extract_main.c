@@ -1,10 +1,11 @@
 /* engine/image/extract_main.c: comp-extract: the program that looks inside
- * archives, in a box of its own.
+ * archives, and makes them, in a box of its own.
  *
  * It is started as root, with nothing but the archive, an empty directory and a
  * socket.  Before it looks at the first byte it moves into new mount, pid,
  * network, ipc and uts namespaces, makes the directory its root, keeps the six
- * capabilities that writing a root file system takes (none for the other modes),
+ * capabilities that writing a root file system takes (two for reading one, none for
+ * the lists),
  * and installs a seccomp filter that knows only the calls it needs.  So code
  * that got in through a decompressor can ruin the layer at hand, which its
  * author could have written so in the first place, and reach nothing else.
@@ -29,7 +30,9 @@
 #include "base/fd.h"
 #include "base/spawn.h"
 #include "engine/image/extract.h"
+#include "engine/image/pack_walk.h"
 #include "engine/image/tar_stream.h"
+#include "engine/image/tree.h"
 #include "engine/image/unpack.h"
 
 #ifdef __SANITIZE_ADDRESS__
@@ -47,9 +50,16 @@ const char *__asan_default_options(void)
 #define MEMORY_MAX (UINT64_C(384) << 20) /* a zstd window of 128 MiB and room around it */
 
 struct job {
-	enum { LAYER, INDEX, SPOOL } mode;
+	enum { LAYER, INDEX, SPOOL, PACK_LAYER, PACK_TREE } mode;
 	uint64_t max_bytes, max_files;
+	enum compression format;
+	bool output; /* there is a descriptor to write to */
 };
+
+static bool is_pack(const struct job *job)
+{
+	return job->mode == PACK_LAYER || job->mode == PACK_TREE;
+}
 
 static int send_message(const struct extract_message *m, size_t n, const int *fd)
 {
@@ -62,15 +72,23 @@ static int send_message(const struct extract_message *m, size_t n, const int *fd
  * descriptor from outside cannot be mounted from inside one, a detached tree can
  * be attached anywhere.  Private, since where "/" is shared (systemd does that) so
  * is its clone, and pivot_root(2) takes no shared mount. */
-static int clone_tree(struct err *e)
+static int clone_tree(const struct job *job, struct err *e)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
 					       MOUNT_ATTR_NOEXEC,
 				   .propagation = MS_PRIVATE };
 	_cleanup_(fd_closep) int tree = -EBADF;
 
+	if (is_pack(job)) {
+		attr.attr_set |= MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOATIME;
+		attr.attr_clr |= MOUNT_ATTR__ATIME;
+	}
 	tree = (int)syscall(SYS_open_tree, EXTRACT_DIR_FD, "",
 			    AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	/* It is detached already (a container's root, mounted to be exported), and
+	 * before Linux 6.15 those cannot be copied, but used as they are. */
+	if (tree < 0 && errno == EINVAL && is_pack(job))
+		tree = fcntl(EXTRACT_DIR_FD, F_DUPFD_CLOEXEC, 3);
 	if (tree < 0)
 		return err_errno(e, errno, "open_tree");
 	if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
@@ -98,10 +116,16 @@ static int enter_root(int tree, struct err *e)
 	return 0;
 }
 
-static int drop_capabilities(bool keep_some, struct err *e)
+static int drop_capabilities(const struct job *job, struct err *e)
 {
-	static const cap_value_t keep[] = { CAP_CHOWN,  CAP_FOWNER,  CAP_DAC_OVERRIDE,
-					    CAP_FSETID, CAP_SETFCAP, CAP_MKNOD };
+	static const cap_value_t unpack[] = { CAP_CHOWN,  CAP_FOWNER,  CAP_DAC_OVERRIDE,
+					      CAP_FSETID, CAP_SETFCAP, CAP_MKNOD };
+	/* Without CAP_SYS_ADMIN trusted.* cannot be seen, xattr(7); it could do
+	 * much else, but not with the calls that the filter leaves. */
+	static const cap_value_t pack[] = { CAP_DAC_READ_SEARCH, CAP_SYS_ADMIN };
+	const cap_value_t *keep = is_pack(job) ? pack : unpack;
+	int n = is_pack(job) ? (job->mode == PACK_LAYER ? 2 : 1) : (int)ARRAY_SIZE(unpack);
+	bool keep_some = is_pack(job) || job->mode == LAYER;
 	cap_t caps = cap_init();
 	int r = 0;
 
@@ -109,8 +133,8 @@ static int drop_capabilities(bool keep_some, struct err *e)
 		(void)prctl(PR_CAPBSET_DROP, c); /* EINVAL: this kernel has no such capability */
 	if (!caps ||
 	    (keep_some &&
-	     (cap_set_flag(caps, CAP_PERMITTED, ARRAY_SIZE(keep), keep, CAP_SET) < 0 ||
-	      cap_set_flag(caps, CAP_EFFECTIVE, ARRAY_SIZE(keep), keep, CAP_SET) < 0)) ||
+	     (cap_set_flag(caps, CAP_PERMITTED, n, keep, CAP_SET) < 0 ||
+	      cap_set_flag(caps, CAP_EFFECTIVE, n, keep, CAP_SET) < 0)) ||
 	    cap_set_proc(caps) < 0)
 		r = err_errno(e, errno, "drop capabilities");
 	cap_free(caps);
@@ -119,9 +143,30 @@ static int drop_capabilities(bool keep_some, struct err *e)
 	return r;
 }
 
-static int filter_syscalls(struct err *e)
+static int allow(scmp_filter_ctx ctx, const int *calls, size_t n)
 {
-	static const int allowed[] = {
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
+	return r;
+}
+
+static int filter_syscalls(const struct job *job, struct err *e)
+{
+	static const int pack[] = {
+		SCMP_SYS(read),          SCMP_SYS(pread64),         SCMP_SYS(write),
+		SCMP_SYS(close),         SCMP_SYS(fstat),           SCMP_SYS(newfstatat),
+		SCMP_SYS(lseek),         SCMP_SYS(mmap),            SCMP_SYS(munmap),
+		SCMP_SYS(mremap),        SCMP_SYS(mprotect),        SCMP_SYS(madvise),
+		SCMP_SYS(brk),           SCMP_SYS(openat),          SCMP_SYS(readlinkat),
+		SCMP_SYS(flistxattr),    SCMP_SYS(fgetxattr),       SCMP_SYS(getdents64),
+		SCMP_SYS(fcntl),         SCMP_SYS(sendmsg),         SCMP_SYS(futex),
+		SCMP_SYS(getrandom),     SCMP_SYS(clock_gettime),   SCMP_SYS(gettimeofday),
+		SCMP_SYS(rt_sigreturn),  SCMP_SYS(restart_syscall), SCMP_SYS(exit),
+		SCMP_SYS(exit_group),
+	};
+	static const int unpack[] = {
 		SCMP_SYS(read),          SCMP_SYS(pread64),         SCMP_SYS(write),
 		SCMP_SYS(pwrite64),      SCMP_SYS(writev),          SCMP_SYS(close),
 		SCMP_SYS(fstat),         SCMP_SYS(newfstatat),      SCMP_SYS(lseek),
@@ -141,8 +186,9 @@ static int filter_syscalls(struct err *e)
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int r = ctx ? 0 : -ENOMEM;
 
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(allowed); i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
+	if (r == 0)
+		r = is_pack(job) ? allow(ctx, pack, ARRAY_SIZE(pack))
+				 : allow(ctx, unpack, ARRAY_SIZE(unpack));
 	/* libc and libarchive ask and can live with a no. */
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(ioctl), 0);
@@ -169,14 +215,14 @@ static int enter_box(const struct job *job, int tree, struct err *e)
 	umask(0);
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	limit(RLIMIT_CORE, 0);
-	limit(RLIMIT_NOFILE, 256);
+	limit(RLIMIT_NOFILE, is_pack(job) ? 2 * TREE_MAX_DEPTH : 256);
 	if (!SANITIZED)
 		limit(RLIMIT_DATA, MEMORY_MAX);
 	r = enter_root(tree, e);
 	if (r == 0)
-		r = drop_capabilities(job->mode == LAYER, e);
+		r = drop_capabilities(job, e);
 	if (r == 0 && !SANITIZED)
-		r = filter_syscalls(e);
+		r = filter_syscalls(job, e);
 	return r;
 }
 
@@ -299,6 +345,19 @@ static int run_list(const struct job *job, struct extract_done *done, struct err
 	return r == 0 && job->mode == SPOOL ? tar_stream_finish(t, done->diff_id, e) : r;
 }
 
+/* ---- pack ---------------------------------------------------------------------- */
+
+static int run_pack(const struct job *job, struct pack_result *out, struct err *e)
+{
+	_cleanup_(fd_closep) int root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const struct pack_job pack = { .root = root,
+				       .out = job->output ? EXTRACT_OUT_FD : -EBADF,
+				       .format = job->format,
+				       .layer = job->mode == PACK_LAYER };
+
+	return root < 0 ? err_errno(e, errno, "open the directory") : pack_walk(&pack, out, e);
+}
+
 /* ---- main ---------------------------------------------------------------------- */
 
 static int run(const struct job *job, int tree)
@@ -307,8 +366,12 @@ static int run(const struct job *job, int tree)
 	struct err e = ERR_INIT;
 	int r = enter_box(job, tree, &e);
 
-	if (r == 0)
+	if (r == 0 && is_pack(job)) {
+		m.type = EXTRACT_PACKED;
+		r = run_pack(job, &m.packed, &e);
+	} else if (r == 0) {
 		r = job->mode == LAYER ? run_layer(job, &m.done, &e) : run_list(job, &m.done, &e);
+	}
 	if (r < 0) {
 		m.type = EXTRACT_ERROR;
 		m.err = e;
@@ -323,6 +386,12 @@ static bool parse_job(int argc, char **argv, struct job *job)
 	if (argc == 2 && streq(argv[1], "index")) {
 		job->mode = INDEX;
 		return true;
+	}
+	if (argc == 3 && skip_prefix(argv[1], "pack-")) {
+		job->mode = streq(argv[1], "pack-layer") ? PACK_LAYER : PACK_TREE;
+		job->format = (enum compression)(argv[2][0] - '0');
+		job->output = fcntl(EXTRACT_OUT_FD, F_GETFD) >= 0;
+		return job->format <= COMPRESSION_ZSTD;
 	}
 	if (argc != 4 || !parse_u64(argv[2], &job->max_bytes) ||
 	    !parse_u64(argv[3], &job->max_files))
@@ -345,7 +414,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	tree = clone_tree(&m.err);
+	tree = clone_tree(&job, &m.err);
 	if (tree < 0 || unshare(spaces) < 0) {
 		if (tree >= 0)
 			err_errno(&m.err, errno, "unshare");

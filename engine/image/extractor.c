@@ -1,4 +1,4 @@
-/* engine/image/extractor.c: the trusted side of comp-extract.
+/* engine/image/extractor.c: the trusted side of comp-extract (extractor.h, pack.h).
  *
  * For a layer this process reads the source, hashes it, and feeds it through a
  * pipe, while the helper on the other core unpacks.  The hash of what was fed is
@@ -34,8 +34,11 @@ struct helper {
 	int dirfd; /* borrowed: the directory it works in */
 	extractor_entry_fn fn;
 	void *data;
+	int out; /* borrowed: where a packed archive goes; -EBADF: nowhere */
 	bool done, failed;
+	bool packing;
 	struct extract_done result;
+	struct pack_result packed;
 	struct err err;
 };
 
@@ -73,7 +76,7 @@ static int helper_start(struct helper *h, char *const *argv, int input, struct e
 	_cleanup_(free_p) char *path = spawn_helper_path("comp-extract");
 	_cleanup_(fd_closep) int theirs = -EBADF;
 	struct spawn_opts o = SPAWN_OPTS_INIT;
-	int pair[2], pass[2], r;
+	int pair[2], pass[3], r;
 
 	r = fd_socketpair(SOCK_SEQPACKET, pair, e);
 	if (r < 0)
@@ -82,11 +85,12 @@ static int helper_start(struct helper *h, char *const *argv, int input, struct e
 	theirs = pair[1];
 	pass[0] = h->dirfd;
 	pass[1] = theirs;
+	pass[2] = h->out;
 	o.path = path;
 	o.argv = argv;
 	o.stdin_fd = input;
 	o.pass = pass;
-	o.n_pass = ARRAY_SIZE(pass);
+	o.n_pass = h->out >= 0 ? 3 : 2;
 	o.die_with_parent = true;
 	r = spawn_start(&o, &h->pid, &h->pidfd, e);
 	if (r < 0)
@@ -137,6 +141,11 @@ static int on_entry(struct helper *h, const struct extract_message *m, size_t n,
 	return h->fn(h->data, &i, e);
 }
 
+static bool digest_ends(char digest[DIGEST_MAX])
+{
+	return !digest[DIGEST_MAX - 1] && digest_is_valid(digest);
+}
+
 static int on_message(struct helper *h, struct extract_message *m, size_t n, int fd, struct err *e)
 {
 	if (n < sizeof(m->type) || h->done || h->failed)
@@ -147,10 +156,17 @@ static int on_message(struct helper *h, struct extract_message *m, size_t n, int
 	case EXTRACT_ENTRY:
 		return on_entry(h, m, n, e);
 	case EXTRACT_DONE:
-		if (n != offsetof(struct extract_message, text))
+		if (n != offsetof(struct extract_message, text) || h->packing)
 			return bad_message(e);
 		h->result = m->done;
 		h->result.diff_id[DIGEST_MAX - 1] = '\0';
+		h->done = true;
+		return 0;
+	case EXTRACT_PACKED:
+		if (n != offsetof(struct extract_message, text) || !h->packing ||
+		    !digest_ends(m->packed.diff_id) || !digest_ends(m->packed.digest))
+			return bad_message(e);
+		h->packed = m->packed;
 		h->done = true;
 		return 0;
 	case EXTRACT_ERROR:
@@ -305,6 +321,7 @@ static int verify(const struct layer_source *src, const struct extract_done *don
 	if (r < 0)
 		return r;
 	memcpy(out->diff_id, diff_id, DIGEST_MAX);
+	memcpy(out->blob, digest, DIGEST_MAX);
 	out->size = done->bytes;
 	out->n_files = done->files;
 	return 0;
@@ -347,7 +364,7 @@ static int run_layer(struct helper *h, const struct layer_source *src, struct la
 int extractor_layer(const struct layer_source *src, int dirfd, struct layer_info *out,
 		    struct err *e)
 {
-	struct helper h = { .pidfd = -EBADF, .sock = -EBADF, .dirfd = dirfd };
+	struct helper h = { .pidfd = -EBADF, .sock = -EBADF, .dirfd = dirfd, .out = -EBADF };
 	int r = run_layer(&h, src, out, e);
 
 	helper_done(&h);
@@ -374,7 +391,7 @@ int extraction_start(const struct layer_source *src, int dirfd, struct extractio
 
 	x->src = *src;
 	x->pipe = -EBADF;
-	x->h = (struct helper){ .pidfd = -EBADF, .sock = -EBADF, .dirfd = dirfd };
+	x->h = (struct helper){ .pidfd = -EBADF, .sock = -EBADF, .dirfd = dirfd, .out = -EBADF };
 	extractor_limits(dirfd, &max_bytes, &max_files);
 	snprintf(bytes, sizeof(bytes), "%ju", (uintmax_t)max_bytes);
 	snprintf(files, sizeof(files), "%ju", (uintmax_t)max_files);
@@ -488,7 +505,8 @@ static bool is_plain_file(int fd)
 int extractor_list(int fd, int spool, extractor_entry_fn fn, void *data, struct err *e)
 {
 	struct helper h = {
-		.pidfd = -EBADF, .sock = -EBADF, .dirfd = spool, .fn = fn, .data = data
+		.pidfd = -EBADF, .sock = -EBADF, .dirfd = spool, .out = -EBADF, .fn = fn,
+		.data = data
 	};
 	char bytes[24], files[24];
 	char *in_place[] = { "comp-extract", "index", NULL };
@@ -504,4 +522,36 @@ int extractor_list(int fd, int spool, extractor_entry_fn fn, void *data, struct 
 		r = helper_finish(&h, e);
 	helper_done(&h);
 	return r;
+}
+
+/* ---- packing --------------------------------------------------------------------- */
+
+static int pack(const char *mode, int dirfd, enum compression c, int out_fd,
+		struct pack_result *out, struct err *e)
+{
+	struct helper h = { .pidfd = -EBADF,
+			    .sock = -EBADF,
+			    .dirfd = dirfd,
+			    .out = out_fd,
+			    .packing = true };
+	char format[2] = { (char)('0' + c), '\0' };
+	char *argv[] = { "comp-extract", (char *)mode, format, NULL };
+	int r = helper_start(&h, argv, SPAWN_NULL, e);
+
+	if (r == 0)
+		r = helper_finish(&h, e);
+	helper_done(&h);
+	*out = h.packed;
+	return r;
+}
+
+int pack_layer(int layer_dirfd, enum compression c, int out_fd, struct pack_result *out,
+	       struct err *e)
+{
+	return pack("pack-layer", layer_dirfd, c, out_fd, out, e);
+}
+
+int pack_tree(int dirfd, enum compression c, int out_fd, struct pack_result *out, struct err *e)
+{
+	return pack("pack-tree", dirfd, c, out_fd, out, e);
 }

@@ -39,6 +39,22 @@ bool store_has_garbage(struct store *s)
 
 /* ---- mark and sweep ---------------------------------------------------------------- */
 
+/* A layer, and the bytes it came as.  Of one whose record is damaged they are lost
+ * for us: `system check` tells. */
+static void mark_layer(struct store *s, const char *diff_id, struct map *needed)
+{
+	struct layer_record rec;
+
+	if (map_has(needed, digest_hex(diff_id)))
+		return;
+	map_put(needed, digest_hex(diff_id), NULL);
+	if (layer_record_read(s->fd, diff_id, &rec, NULL) < 0)
+		return;
+	if (rec.blob.digest)
+		map_put(needed, digest_hex(rec.blob.digest), NULL);
+	layer_record_done(&rec);
+}
+
 /* All hex digests that some image needs.  Any record that cannot be read ends
  * it: what that image needs is not known. */
 static int mark(struct store *s, struct map *needed, struct err *e)
@@ -59,7 +75,7 @@ static int mark(struct store *s, struct map *needed, struct err *e)
 		if (rec.digest)
 			map_put(needed, digest_hex(rec.digest), NULL);
 		STRV_FOREACH (l, rec.layers)
-			map_put(needed, digest_hex(*l), NULL);
+			mark_layer(s, *l, needed);
 		image_record_done(&rec);
 	}
 	return r;
@@ -77,10 +93,12 @@ static int sweep(struct store *s, const char *dir, const struct map *needed, int
 	STRV_FOREACH (n, names) {
 		_cleanup_(free_p) char *path = xasprintf("%s/%s", dir, *n);
 		_cleanup_(free_p) char *hex = xstrndup(*n, DIGEST_HEX_LEN);
+		/* A layer and its uncompressed bytes have the same digest. */
+		_cleanup_(free_p) char *gone_name = xasprintf("%c-%s", *dir, *n);
 
 		if (map_has(needed, hex))
 			continue;
-		if (renameat(s->fd, path, to, *n) < 0)
+		if (renameat(s->fd, path, to, gone_name) < 0)
 			return err_errno(e, errno, "remove %s", path);
 		if (gone && digest_hex_is_valid(*n))
 			strv_addf(gone, "sha256:%s", *n);

@@ -3,7 +3,7 @@
  * Everything is prepared in tmp/<random>/, with the names it will have: layers/,
  * blobs/sha256/, images/, refs/.  One syncfs(2) then makes all of it durable (an
  * fsync per file of a layer would take minutes), and committing is a rename for
- * each, in the order that keeps every reader whole: layers, documents, records,
+ * each, in the order that keeps every reader whole: blobs, layers, records,
  * names.  What a rename finds to be there already is the same thing by its
  * digest, and ours is dropped.  Readers never see a name whose image is not all
  * there.
@@ -11,13 +11,16 @@
 #include "engine/image/stage.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/file.h>
+#include <sys/sendfile.h>
 
 #include "base/fd.h"
 #include "base/map.h"
 #include "base/path.h"
 #include "base/strv.h"
 #include "engine/image/extractor.h"
+#include "engine/image/pack.h"
 #include "engine/image/store_internal.h"
 
 struct stage {
@@ -26,7 +29,7 @@ struct stage {
 	int fd;     /* of it; locked */
 	int spool_fd;
 	int using_fd;      /* shared lock: layers that are there stay */
-	struct map layers; /* diff id → struct layer_info, staged here */
+	struct map layers; /* diff id → struct staged_layer */
 	char **images;     /* ids staged here */
 	char **blobs;      /* hex digests */
 	char **refs;       /* "canonical\tid" */
@@ -100,32 +103,36 @@ int stage_dirfd(const struct stage *st)
 
 /* ---- layers ------------------------------------------------------------------------ */
 
+/* A layer of this stage. */
+struct staged_layer {
+	struct layer_info info;
+	bool stored; /* its directory is in the store already: only the record is new */
+};
+
 static int stored_layer(struct store *s, const char *diff_id, struct layer_info *out)
 {
-	_cleanup_(json_unrefp) json *o = NULL;
-	char path[96];
+	struct layer_record rec;
+	char path[LAYER_PATH_MAX];
 	int r;
 
-	snprintf(path, sizeof(path), "layers/%s", digest_hex(diff_id));
-	if (faccessat(s->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+	if (faccessat(s->fd, layer_path(diff_id, path), F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	snprintf(path, sizeof(path), "layers/%s.json", digest_hex(diff_id));
-	r = json_read_file(s->fd, path, 4096, &o, NULL);
+	r = layer_record_read(s->fd, diff_id, &rec, NULL);
 	if (r < 0)
 		return r;
+	*out = (struct layer_info){ .size = rec.size, .n_files = rec.n_files };
 	memcpy(out->diff_id, diff_id, DIGEST_MAX);
-	out->size = json_get_u64(o, "size", 0);
-	out->n_files = json_get_u64(o, "files", 0);
+	layer_record_done(&rec);
 	return 0;
 }
 
 static int find_layer(const struct stage *st, const char *diff_id, struct layer_info *out)
 {
-	const struct layer_info *staged = map_get(&st->layers, diff_id);
+	const struct staged_layer *staged = map_get(&st->layers, diff_id);
 
 	if (!staged)
 		return stored_layer(st->store, diff_id, out);
-	*out = *staged;
+	*out = staged->info;
 	return 0;
 }
 
@@ -136,31 +143,59 @@ bool stage_has_layer(const struct stage *st, const char *diff_id)
 	return digest_is_valid(diff_id) && find_layer(st, diff_id, &info) == 0;
 }
 
-static int write_layer_info(struct stage *st, const struct layer_info *l, struct err *e)
+static void add_staged(struct stage *st, const struct layer_info *l, bool stored)
 {
-	_cleanup_(json_unrefp) json *o = json_new_object();
-	char path[96];
+	struct staged_layer *x = new0(struct staged_layer);
 
-	json_put_u64(o, "size", l->size);
-	json_put_u64(o, "files", l->n_files);
-	snprintf(path, sizeof(path), "layers/%s.json", digest_hex(l->diff_id));
-	return file_write_atomic(st->fd, path, json_text(o), strlen(json_text(o)), 0600, false, e);
+	x->info = *l;
+	x->stored = stored;
+	map_put(&st->layers, l->diff_id, x);
 }
 
 /* The layer is unpacked and verified: give it its name. */
-static int keep_layer(struct stage *st, const char *tmp, const struct layer_info *l, struct err *e)
+static int keep_layer(struct stage *st, int from, const char *tmp, const struct layer_info *l,
+		      struct err *e)
 {
-	char path[96];
+	const struct layer_record rec = { .size = l->size, .n_files = l->n_files };
+	char path[LAYER_PATH_MAX];
 	int r;
 
-	if (stage_has_layer(st, l->diff_id))
-		return 0; /* the same content came under an unknown name (import) */
-	snprintf(path, sizeof(path), "layers/%s", digest_hex(l->diff_id));
-	if (renameat(st->fd, tmp, st->fd, path) < 0)
+	/* The same content came under an unknown name (import, build). */
+	if (stage_has_layer(st, l->diff_id)) {
+		(void)rm_rf(from, tmp, NULL); /* else with the stage, or the caller's */
+		return 0;
+	}
+	if (renameat(from, tmp, st->fd, layer_path(l->diff_id, path)) < 0)
 		return err_errno(e, errno, "rename a layer");
-	r = write_layer_info(st, l, e);
+	r = layer_record_write(st->fd, l->diff_id, &rec, e);
 	if (r == 0)
-		map_put(&st->layers, l->diff_id, xmemdup(l, sizeof(*l)));
+		add_staged(st, l, false);
+	return r;
+}
+
+/* An empty directory for a layer; the caller closes. */
+static int new_dir(struct stage *st, char name[32], struct err *e)
+{
+	_cleanup_(fd_closep) int dir = -EBADF;
+
+	snprintf(name, 32, "unpack-%u", st->serial++);
+	if (mkdirat(st->fd, name, 0755) < 0)
+		return err_errno(e, errno, "make a temporary directory");
+	dir = openat(st->fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* The root of a layer that does not mention it; whatever umask says. */
+	if (dir < 0 || fchmod(dir, 0755) < 0)
+		return err_errno(e, errno, "make a temporary directory");
+	return TAKE_FD(dir);
+}
+
+static int repack(int dir, struct layer_info *out, struct err *e)
+{
+	struct pack_result packed;
+	int r = pack_layer(dir, COMPRESSION_NONE, -EBADF, &packed, e);
+
+	if (r == 0)
+		memcpy(out->diff_id, packed.diff_id, DIGEST_MAX);
+	out->blob[0] = '\0';
 	return r;
 }
 
@@ -173,16 +208,16 @@ int stage_layer(struct stage *st, const struct layer_source *src, struct layer_i
 
 	if (src->diff_id && find_layer(st, src->diff_id, out) == 0)
 		return 0;
-	snprintf(tmp, sizeof(tmp), "unpack-%u", st->serial++);
-	if (mkdirat(st->fd, tmp, 0755) < 0)
-		return err_errno(e, errno, "make a temporary directory");
-	dir = openat(st->fd, tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	/* The root of a layer that does not mention it; whatever umask says. */
-	if (dir < 0 || fchmod(dir, 0755) < 0)
-		return err_errno(e, errno, "make a temporary directory");
+	dir = new_dir(st, tmp, e);
+	if (dir < 0)
+		return dir;
 	r = extractor_layer(src, dir, out, e);
+	/* A root file system that was imported: nobody keeps its bytes, so its diff
+	 * id is that of the bytes that packing gives. */
+	if (r == 0 && !src->diff_id)
+		r = repack(dir, out, e);
 	if (r == 0)
-		r = keep_layer(st, tmp, out, e);
+		r = keep_layer(st, st->fd, tmp, out, e);
 	if (r < 0)
 		(void)rm_rf(st->fd, tmp, NULL); /* else with the stage */
 	return r;
@@ -202,13 +237,9 @@ int stage_unpack_start(struct stage *st, const struct layer_source *src, struct 
 	int r;
 
 	u->stage = st;
-	u->dir = -EBADF;
-	snprintf(u->tmp, sizeof(u->tmp), "unpack-%u", st->serial++);
-	if (mkdirat(st->fd, u->tmp, 0755) < 0)
-		return err_errno(e, errno, "make a temporary directory");
-	u->dir = openat(st->fd, u->tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (u->dir < 0 || fchmod(u->dir, 0755) < 0)
-		return err_errno(e, errno, "make a temporary directory");
+	u->dir = new_dir(st, u->tmp, e);
+	if (u->dir < 0)
+		return u->dir;
 	r = extraction_start(src, u->dir, &u->extraction, e);
 	if (r == 0)
 		*out = TAKE_PTR(u);
@@ -236,8 +267,155 @@ int stage_unpack_step(struct stage_unpack *u, uint64_t available, struct layer_i
 	int r = extraction_step(u->extraction, available, out, e);
 
 	if (r > 0)
-		r = keep_layer(u->stage, u->tmp, out, e) ?: 1;
+		r = keep_layer(u->stage, u->stage->fd, u->tmp, out, e) ?: 1;
 	return r;
+}
+
+/* Bytes of the files below @dir, and how many entries there are. */
+static int measure(int parent, const char *name, struct layer_info *out, struct err *e)
+{
+	_cleanup_(dir_closep) DIR *d = NULL;
+	struct dirent *entry;
+	int r = 0, fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d) {
+		fd_close(fd);
+		return err_errno(e, errno, "open a layer's directory");
+	}
+	while (r == 0 && (entry = readdir(d))) {
+		struct stat st;
+
+		if (streq(entry->d_name, ".") || streq(entry->d_name, ".."))
+			continue;
+		if (fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return err_errno(e, errno, "stat %.200s", entry->d_name);
+		out->n_files++;
+		if (S_ISREG(st.st_mode))
+			out->size += (uint64_t)st.st_size / st.st_nlink;
+		else if (S_ISDIR(st.st_mode))
+			r = measure(dirfd(d), entry->d_name, out, e);
+	}
+	return r;
+}
+
+int stage_adopt_layer(struct stage *st, int parent_dirfd, const char *name, struct layer_info *out,
+		      struct err *e)
+{
+	_cleanup_(fd_closep) int dir = -EBADF;
+	int r;
+
+	*out = (struct layer_info){ 0 };
+	dir = openat(parent_dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0)
+		return err_errno(e, errno, "open %.200s", name);
+	r = measure(parent_dirfd, name, out, e);
+	if (r == 0)
+		r = repack(dir, out, e);
+	return r == 0 ? keep_layer(st, parent_dirfd, name, out, e) : r;
+}
+
+int stage_copy_layer(struct stage *st, int dirfd, struct layer_info *out, struct err *e)
+{
+	_cleanup_(fd_closep) int fd = openat(st->spool_fd, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+	struct layer_source src = { .fd = fd, .what = "layer" };
+	struct pack_result packed;
+	int r;
+
+	if (fd < 0)
+		return err_errno(e, errno, "make a temporary file");
+	r = pack_layer(dirfd, COMPRESSION_NONE, fd, &packed, e);
+	src.size = packed.size;
+	src.digest = src.diff_id = packed.diff_id;
+	return r == 0 ? stage_layer(st, &src, out, e) : r;
+}
+
+/* ---- kept blobs ------------------------------------------------------------------- */
+
+/* Is @fd a file of this stage, which nobody else will ever write to? */
+static bool is_ours(const struct stage *st, int fd)
+{
+	char dir[PATH_MAX], file[PATH_MAX], link[FD_PATH_MAX];
+	ssize_t n = readlink(fd_path(st->spool_fd, link), dir, sizeof(dir) - 1);
+	ssize_t m = readlink(fd_path(fd, link), file, sizeof(file) - 1);
+
+	return n > 0 && m > n && memcmp(file, dir, (size_t)n) == 0 && file[n] == '/';
+}
+
+static int copy_bytes(int from, uint64_t offset, int to, uint64_t n, struct err *e)
+{
+	off_t at = (off_t)offset;
+
+	/* Shares extents where the file system can (btrfs, XFS with reflinks), and
+	 * stays in the kernel otherwise. */
+	while (n > 0) {
+		ssize_t done = copy_file_range(from, &at, to, NULL, MIN(n, UINT64_C(1) << 30), 0);
+
+		if (done < 0 && (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP))
+			done = sendfile(to, from, &at, MIN(n, UINT64_C(1) << 30));
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return err_errno(e, errno, "copy a layer's bytes");
+		if (done == 0)
+			return err_set(e, EBADMSG, "a layer's bytes end too early");
+		n -= (uint64_t)done;
+	}
+	return 0;
+}
+
+static int write_blob(struct stage *st, const struct descriptor *d, int fd, uint64_t offset,
+		      struct err *e)
+{
+	_cleanup_(fd_closep) int out = -EBADF;
+	char path[LAYER_PATH_MAX];
+	struct stat stat;
+
+	blob_path(d->digest, path);
+	if (offset == 0 && is_ours(st, fd) && fstat(fd, &stat) == 0 &&
+	    (uint64_t)stat.st_size == d->size &&
+	    linkat(fd, "", st->fd, path, AT_EMPTY_PATH) == 0)
+		return fchmodat(st->fd, path, 0600, 0) < 0 ? err_errno(e, errno, "chmod") : 0;
+	out = openat(st->fd, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (out < 0)
+		return err_errno(e, errno, "make a blob");
+	return copy_bytes(fd, offset, out, d->size, e);
+}
+
+int stage_keep_blob_at(struct stage *st, const char *diff_id, const struct descriptor *d, int fd,
+		       uint64_t offset, struct err *e)
+{
+	struct staged_layer *staged = map_get(&st->layers, diff_id);
+	struct layer_record rec = { 0 };
+	struct layer_info info;
+	int r;
+
+	if (!digest_is_valid(diff_id) || !digest_is_valid(d->digest))
+		return err_set(e, EINVAL, "not a digest");
+	r = layer_record_read(staged ? st->fd : st->store->fd, diff_id, &rec, e);
+	if (r < 0 || rec.blob.digest) {
+		layer_record_done(&rec);
+		return r < 0 ? err_wrap(e, r, "layer %s", diff_id) : 0;
+	}
+	if (!strv_has(st->blobs, digest_hex(d->digest))) {
+		r = write_blob(st, d, fd, offset, e);
+		if (r < 0)
+			return r;
+		strv_add(&st->blobs, digest_hex(d->digest));
+	}
+	rec.blob = (struct descriptor){ .digest = d->digest,
+					.media_type = d->media_type,
+					.size = d->size };
+	r = layer_record_write(st->fd, diff_id, &rec, e);
+	if (r == 0 && !staged && stored_layer(st->store, diff_id, &info) == 0)
+		add_staged(st, &info, true);
+	return r;
+}
+
+int stage_keep_blob(struct stage *st, const char *diff_id, const struct descriptor *d, int fd,
+		    struct err *e)
+{
+	return stage_keep_blob_at(st, diff_id, d, fd, 0, e);
 }
 
 /* ---- images ------------------------------------------------------------------------ */
@@ -341,6 +519,16 @@ static int publish(struct stage *st, const char *path, bool replace, struct err 
 	return err_errno(e, errno, "publish %s", path);
 }
 
+/* Does the store know the bytes of this layer?  Then it goes on with those. */
+static bool has_blob(struct store *s, const char *diff_id)
+{
+	struct descriptor d;
+	bool has = store_layer_blob(s, diff_id, &d, NULL) == 0;
+
+	descriptor_done(&d);
+	return has;
+}
+
 static int publish_layers(struct stage *st, struct err *e)
 {
 	size_t pos = 0;
@@ -348,14 +536,25 @@ static int publish_layers(struct stage *st, struct err *e)
 	int r = 0;
 
 	while (r == 0 && (m = map_next(&st->layers, &pos))) {
-		char path[96];
+		const struct staged_layer *l = m->value;
+		char path[LAYER_PATH_MAX];
 
-		/* First the info: a layer is there when its directory is. */
-		snprintf(path, sizeof(path), "layers/%s.json", digest_hex(m->key));
+		/* First the record: a layer is there when its directory is. */
+		r = publish(st, layer_json_path(m->key, path), !has_blob(st->store, m->key), e);
+		if (r == 0 && !l->stored)
+			r = publish(st, layer_path(m->key, path), false, e);
+	}
+	return r;
+}
+
+static int publish_blobs(struct stage *st, struct err *e)
+{
+	char path[LAYER_PATH_MAX];
+	int r = 0;
+
+	for (char **b = st->blobs; r == 0 && b && *b; b++) {
+		snprintf(path, sizeof(path), "blobs/sha256/%s", *b);
 		r = publish(st, path, true, e);
-		snprintf(path, sizeof(path), "layers/%s", digest_hex(m->key));
-		if (r == 0)
-			r = publish(st, path, false, e);
 	}
 	return r;
 }
@@ -365,10 +564,6 @@ static int publish_documents(struct stage *st, struct err *e)
 	char path[96];
 	int r = 0;
 
-	for (char **b = st->blobs; r == 0 && b && *b; b++) {
-		snprintf(path, sizeof(path), "blobs/sha256/%s", *b);
-		r = publish(st, path, true, e);
-	}
 	/* A record that is there may know a manifest that ours does not; a new
 	 * load of the same image may bring one. */
 	for (char **i = st->images; r == 0 && i && *i; i++) {
@@ -443,7 +638,9 @@ int stage_commit(struct stage *st, char ***moved, struct err *e)
 	lock = store_lock(st->store, STORE_LOCK, LOCK_EX, e);
 	if (lock < 0)
 		return lock;
-	r = publish_layers(st, e);
+	r = publish_blobs(st, e);
+	if (r == 0)
+		r = publish_layers(st, e);
 	if (r == 0)
 		r = publish_documents(st, e);
 	if (r == 0)

@@ -39,7 +39,8 @@ struct layer_source {
 };
 struct layer_info {
 	char diff_id[DIGEST_MAX];
-	uint64_t size, n_files;
+	char blob[DIGEST_MAX];  /* of the bytes it came as; "" when they were not read */
+	uint64_t size, n_files; /* unpacked */
 };
 /* Unpack a tar, plain or compressed with gzip, zstd or xz.  A layer whose
  * @diff_id is staged or stored already is not read at all.  -EBADMSG: damaged,
@@ -55,6 +56,9 @@ bool stage_has_layer(const struct stage *st, const char *diff_id);
  * A layer that has a blob already keeps that one. */
 int stage_keep_blob(struct stage *st, const char *diff_id, const struct descriptor *d, int fd,
 		    struct err *e);
+/* The same for d->size bytes at @offset of a file. */
+int stage_keep_blob_at(struct stage *st, const char *diff_id, const struct descriptor *d, int fd,
+		       uint64_t offset, struct err *e);
 
 /* A directory in overlay form (a build step's upper; whiteouts are char 0:0, owners
  * are the real ones) becomes a staged layer: renamed, so it must be in the store's file

@@ -5,6 +5,7 @@
 #ifndef ENGINE_IMAGE_STORE_INTERNAL_H
 #define ENGINE_IMAGE_STORE_INTERNAL_H
 
+#include "engine/image/manifest.h"
 #include "engine/image/store.h"
 
 #define STORE_VERSION 1
@@ -26,6 +27,21 @@ void image_record_done(struct image_record *r);
 /* -ENOENT without a sentence of its own is the caller's to explain. */
 int image_record_read(struct store *s, const char *id, struct image_record *out, struct err *e);
 char *image_record_text(const struct image_record *r);
+
+/* layers/<hex>.json */
+struct layer_record {
+	uint64_t size, n_files; /* unpacked */
+	struct descriptor blob; /* digest NULL: none kept */
+};
+void layer_record_done(struct layer_record *r);
+/* @dirfd: of the store or of a stage.  -ENOENT without the file. */
+int layer_record_read(int dirfd, const char *diff_id, struct layer_record *out, struct err *e);
+int layer_record_write(int dirfd, const char *diff_id, const struct layer_record *r,
+		       struct err *e);
+#define LAYER_PATH_MAX 96
+const char *layer_path(const char *diff_id, char buf[LAYER_PATH_MAX]);      /* layers/<hex> */
+const char *layer_json_path(const char *diff_id, char buf[LAYER_PATH_MAX]); /* with .json */
+const char *blob_path(const char *digest, char buf[LAYER_PATH_MAX]);
 
 /* refs/<sha256 of canonical>: which image a name means. */
 struct ref_record {

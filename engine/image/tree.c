@@ -148,7 +148,10 @@ static int make_dirs(struct tree *t, const char *path, size_t n, struct err *e)
 	up = slash ? make_dirs(t, dir, (size_t)(slash - dir), e) : open_in(t->root, "", O_PATH);
 	if (up < 0)
 		return up;
-	return step(t, up, slash ? slash + 1 : dir, e);
+	fd = step(t, up, slash ? slash + 1 : dir, e);
+	if (fd >= 0 && t->implied)
+		t->implied(t->data, dir);
+	return fd;
 }
 
 static size_t split(const char *path, const char **name)

@@ -22,6 +22,8 @@ struct tree {
 	/* Called for a directory made where a whiteout was: it hides the same
 	 * directory of lower layers, so it wants the opaque mark. */
 	int (*opaque)(void *data, int dirfd, struct err *e);
+	/* Called for a directory that had to be made although no entry stated it. */
+	void (*implied)(void *data, const char *path);
 	void *data;
 };
 

@@ -38,6 +38,7 @@ struct state {
 	size_t n_dirs, cap_dirs;
 	struct buf names; /* of those directories, each with its NUL */
 	bool setgid;      /* some directory hands its group down: chown everything */
+	bool root_stated; /* there was an entry for the root */
 };
 
 const char *unpack_printable(const char *path, char buf[256])
@@ -330,6 +331,7 @@ static int put_root(struct state *s, const struct tar_entry *t, struct err *e)
 	if (!S_ISDIR(t->mode))
 		return err_set(e, EBADMSG, "the root of a layer must be a directory");
 	s->setgid |= (t->mode & S_ISGID) != 0;
+	s->root_stated = true;
 	fd = openat(s->u->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return err_errno(e, errno, "open the root");
@@ -417,11 +419,21 @@ static int tree_opaque(void *data, int dirfd, struct err *e)
 	return s->u->opaque ? s->u->opaque(s->u->data, dirfd, e) : 0;
 }
 
+/* What no entry gives a time must not have that of the unpacking: the same layer is
+ * the same tree wherever and whenever, and can be packed again to the same bytes. */
+static void tree_implied(void *data, const char *path)
+{
+	remember_time(data, path, (struct timespec){ 0 });
+}
+
 int unpack_layer(struct unpack *u, struct tar_stream *tar, struct err *e)
 {
 	struct state s = { .u = u,
 			   .tar = tar,
-			   .tree = { .root = u->root, .dir_fd = -EBADF, .opaque = tree_opaque } };
+			   .tree = { .root = u->root,
+				     .dir_fd = -EBADF,
+				     .opaque = tree_opaque,
+				     .implied = tree_implied } };
 	struct tar_entry t;
 	struct stat st;
 	int r;
@@ -433,6 +445,8 @@ int unpack_layer(struct unpack *u, struct tar_stream *tar, struct err *e)
 		if (r < 0)
 			break;
 	}
+	if (r == 0 && !s.root_stated)
+		remember_time(&s, "", (struct timespec){ 0 });
 	if (r == 0)
 		apply_times(&s);
 	tree_done(&s.tree);

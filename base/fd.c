@@ -107,7 +107,8 @@ int file_write_atomic(int dirfd, const char *path, const void *p, size_t n, mode
 
 	random_hex(random, 8);
 	tmp = xasprintf("%s.tmp-%s", path, random);
-	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = retry_eintr(
+		openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
 	if (fd < 0)
 		return err_errno(e, errno, "create %s", tmp);
 	r = fd_write_all(fd, p, n);
@@ -136,7 +137,7 @@ int file_poke(int dirfd, const char *path, const char *text, struct err *e)
 	fd = openat(dirfd, path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return err_errno(e, errno, "open %s", path);
-	if (write(fd, text, strlen(text)) < 0)
+	if (retry_eintr(write(fd, text, strlen(text))) < 0)
 		return err_errno(e, errno, "write \"%s\" to %s", text, path);
 	return 0;
 }

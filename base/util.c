@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static _Noreturn void out_of_memory(void)
+_Noreturn void out_of_memory(void)
 {
 	static const char text[] = "comp: out of memory\n";
 

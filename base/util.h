@@ -8,6 +8,7 @@
 #ifndef BASE_UTIL_H
 #define BASE_UTIL_H
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,6 +28,15 @@
 		__typeof__(b) _b = (b);                                                            \
 		_a > _b ? _a : _b;                                                                 \
 	})
+/* signal(7): what a slow file system, or a socket, returns when a signal came. */
+#define retry_eintr(call)                                                                          \
+	({                                                                                         \
+		__typeof__(call) _r;                                                               \
+		do {                                                                               \
+			_r = (call);                                                               \
+		} while (_r < 0 && errno == EINTR);                                                \
+		_r;                                                                                \
+	})
 #define _printf_(f, a) __attribute__((format(printf, f, a)))
 #define _unused_       __attribute__((unused))
 
@@ -34,6 +44,8 @@
 #define NSEC_PER_MSEC UINT64_C(1000000)
 #define NSEC_PER_USEC UINT64_C(1000)
 
+/* Say so, and end: also for a library that returned NULL for want of memory. */
+_Noreturn void out_of_memory(void);
 void *xmalloc(size_t n);
 void *xcalloc(size_t n, size_t size); /* zeroed; checks n * size for overflow */
 void *xrealloc(void *p, size_t n);

@@ -302,8 +302,8 @@ static struct project_options options_of(const struct context *ctx, const struct
 
 static int save(const struct config_options *o, const struct buf *text, struct err *e)
 {
-	_cleanup_(fd_closep) int fd = open(o->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-					   0666);
+	_cleanup_(fd_closep) int fd = retry_eintr(
+		open(o->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
 	int r;
 
 	if (fd < 0)

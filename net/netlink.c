@@ -98,7 +98,7 @@ struct nl_msg *netlink_msg(int type, int flags, const void *header, size_t n_hea
 	/* The only failure is memory, and that is handled as in xmalloc(). */
 	if (!msg || !nlmsg_put(msg, 0, 0, type, 0, flags | NLM_F_REQUEST) ||
 	    nlmsg_append(msg, (void *)header, n_header, NLMSG_ALIGNTO) < 0)
-		abort();
+		out_of_memory();
 	return msg;
 }
 

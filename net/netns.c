@@ -14,6 +14,7 @@
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -23,7 +24,8 @@
 #include "base/fd.h"
 #include "base/path.h"
 
-#define OWN_NETNS "/proc/thread-self/ns/net"
+#define OWN_NETNS  "/proc/thread-self/ns/net"
+#define BACK_TRIES 100 /* a millisecond apart */
 
 static int open_own(struct err *e)
 {
@@ -34,9 +36,12 @@ static int open_own(struct err *e)
 
 static void go_back(int home)
 {
-	if (setns(home, CLONE_NEWNET) < 0) {
-		perror("return to the host's network namespace");
-		abort(); /* see netns.h */
+	for (int tries = 0; setns(home, CLONE_NEWNET) < 0; tries++) {
+		if (tries == BACK_TRIES) {
+			perror("comp: return to the host's network namespace");
+			_exit(EXIT_FAILURE); /* see netns.h */
+		}
+		(void)usleep(1000); /* short of memory for a moment */
 	}
 }
 
@@ -76,7 +81,8 @@ static int populate(const char *pin_path, netns_fn inside, void *data, struct er
 /* The pin's file; one that a crash left without a mount will do. */
 static int make_file(const char *pin_path, struct err *e)
 {
-	_cleanup_(fd_closep) int fd = open(pin_path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	_cleanup_(fd_closep) int fd = retry_eintr(
+		open(pin_path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
 
 	if (fd >= 0)
 		return 0;

@@ -9,8 +9,8 @@
  *
  * The calls here change the namespace of the calling thread for a moment; the
  * caller must be single-threaded.  Should the way back be barred, the process
- * aborts: going on in a container's namespace would be worse, and comp is
- * crash-only.
+ * says so and ends: going on in a container's namespace would be worse, and comp
+ * is crash-only.
  */
 #ifndef NET_NETNS_H
 #define NET_NETNS_H

@@ -127,7 +127,8 @@ static int copy_file(int src, int dst, const char *name)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EAGAIN; /* swapped under us */
-	to = openat(dst, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	to = retry_eintr(
+		openat(dst, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
 	if (to < 0)
 		return -errno;
 	r = copy_data(from, to);

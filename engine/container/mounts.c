@@ -229,7 +229,7 @@ int setup_mounts(struct setup *s, struct err *e)
 	if (!volumes)
 		return 0;
 	/* An emptied volume stays empty when this container starts again. */
-	fd = openat(s->dir_fd, POPULATED, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	fd = retry_eintr(openat(s->dir_fd, POPULATED, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
 	if (fd < 0)
 		return err_errno(e, errno, "create %s", POPULATED);
 	fd_close(fd);
@@ -241,8 +241,8 @@ int setup_mounts(struct setup *s, struct err *e)
  * the tmpfs itself has gone with the old root. */
 static int write_file(int dir, const char *name, const struct file_spec *f, struct err *e)
 {
-	_cleanup_(fd_closep) int fd = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC,
-					     0600);
+	_cleanup_(fd_closep) int fd = retry_eintr(
+		openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600));
 	int r;
 
 	if (fd < 0)

@@ -221,7 +221,8 @@ static int fill_init_layer(int dir, struct err *e)
 		if (mkdirat(dir, dirs[i], 0755) < 0 || fchmodat(dir, dirs[i], 0755, 0) < 0)
 			return err_errno(e, errno, "create init-layer/%s", dirs[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		int fd = openat(dir, files[i], O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+		int fd = retry_eintr(
+			openat(dir, files[i], O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644));
 
 		if (fd < 0 || fchmod(fd, 0644) < 0)
 			return err_errno(e, errno, "create init-layer/%s", files[i]);

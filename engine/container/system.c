@@ -356,8 +356,8 @@ int setup_terminal(struct setup *s, struct err *e)
 	r = process_set_terminal(s->ptmx_fd, s->l->console_sock, &slave, e);
 	if (r < 0)
 		return r;
-	target = openat(s->dev_fd, "console", O_CREAT | O_EXCL | O_NOFOLLOW | O_RDONLY | O_CLOEXEC,
-			0600);
+	target = retry_eintr(openat(s->dev_fd, "console",
+				    O_CREAT | O_EXCL | O_NOFOLLOW | O_RDONLY | O_CLOEXEC, 0600));
 	if (target < 0)
 		return err_errno(e, errno, "create /dev/console");
 	mount = bind_open_fd(slave, false, NULL, e);

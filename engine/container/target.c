@@ -41,8 +41,8 @@ static int make_one(int parent, const char *name, bool directory, char *link, st
 		if (mkdirat(parent, name, 0755) == 0)
 			return 0;
 	} else {
-		fd = openat(parent, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_WRONLY,
-			    0644);
+		fd = retry_eintr(openat(
+			parent, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_WRONLY, 0644));
 		if (fd >= 0) {
 			fd_close(fd);
 			return 0;

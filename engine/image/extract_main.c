@@ -269,8 +269,8 @@ static int spool_file(struct tar_stream *t, uint32_t number, struct err *e)
 	int r;
 
 	snprintf(name, sizeof(name), "%u", number);
-	fd = openat(EXTRACT_DIR_FD, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-		    0600);
+	fd = retry_eintr(openat(EXTRACT_DIR_FD, name,
+				O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
 	if (fd < 0)
 		return err_errno(e, errno, "make a temporary file");
 	while ((r = tar_stream_data(t, &p, &n, &offset, e)) > 0) {

@@ -27,7 +27,7 @@ void removed_done(struct removed *r)
 
 void store_note_garbage(struct store *s)
 {
-	int fd = openat(s->fd, GARBAGE, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	int fd = retry_eintr(openat(s->fd, GARBAGE, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 
 	fd_close(fd); /* without the note the space is freed later, not never */
 }

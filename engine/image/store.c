@@ -89,7 +89,7 @@ int store_lock(struct store *s, const char *name, int op, struct err *e)
 {
 	_cleanup_(fd_closep) int fd = -EBADF;
 
-	fd = openat(s->fd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = retry_eintr(openat(s->fd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
 	if (fd < 0)
 		return err_errno(e, errno, "open %s/%s", s->path, name);
 	while (flock(fd, op) < 0)

@@ -178,7 +178,7 @@ static int write_data(struct state *s, int fd, uint64_t size, struct err *e)
 		}
 		end = offset + n;
 	}
-	if (r == 0 && end < size && ftruncate(fd, (off_t)size) < 0)
+	if (r == 0 && end < size && retry_eintr(ftruncate(fd, (off_t)size)) < 0)
 		return err_errno(e, errno, "truncate");
 	return r;
 }
@@ -188,7 +188,7 @@ static int put_file(struct state *s, int dirfd, const char *name, const struct t
 {
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 	const struct timespec ts[2] = { { .tv_nsec = UTIME_OMIT }, t->mtime };
-	_cleanup_(fd_closep) int fd = openat(dirfd, name, flags, t->mode & 0777);
+	_cleanup_(fd_closep) int fd = retry_eintr(openat(dirfd, name, flags, t->mode & 0777));
 	bool set_mode = (t->mode & 07000) != 0;
 	int r;
 
@@ -196,7 +196,7 @@ static int put_file(struct state *s, int dirfd, const char *name, const struct t
 		r = make_room(s, dirfd, name, e);
 		if (r < 0)
 			return r;
-		fd = openat(dirfd, name, flags, t->mode & 0777);
+		fd = retry_eintr(openat(dirfd, name, flags, t->mode & 0777));
 	}
 	if (fd < 0)
 		return err_errno(e, errno, "create");

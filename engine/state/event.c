@@ -58,7 +58,7 @@ static void mend(struct event_journal *j)
 	char last = '\n';
 
 	if (j->size > 0 && pread(j->fd, &last, 1, (off_t)j->size - 1) == 1 && last != '\n' &&
-	    write(j->fd, "\n", 1) == 1)
+	    retry_eintr(write(j->fd, "\n", 1)) == 1)
 		j->size++;
 }
 
@@ -73,7 +73,8 @@ static int open_journal(struct event_journal *j, struct err *e)
 	r = mkdir_p(AT_FDCWD, dir, 0700, e);
 	if (r < 0)
 		return r;
-	j->fd = open(j->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	j->fd = retry_eintr(
+		open(j->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
 	if (j->fd < 0 || fstat(j->fd, &st) < 0)
 		return err_errno(e, errno, "open %s", j->path);
 	j->size = (uint64_t)st.st_size;
@@ -103,7 +104,7 @@ int event_journal_add(struct event_journal *j, json *event, struct err *e)
 		return r;
 	buf_adds(&line, json_text(event));
 	buf_addc(&line, '\n');
-	n = write(j->fd, line.data, line.len);
+	n = retry_eintr(write(j->fd, line.data, line.len));
 	if (n > 0)
 		j->size += (uint64_t)n;
 	if (n == (ssize_t)line.len)

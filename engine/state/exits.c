@@ -75,7 +75,7 @@ int exits_open(const struct dirs *d, const char *project,
 	x->fd = -EBADF;
 	if (r < 0)
 		return r;
-	x->fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	x->fd = retry_eintr(open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
 	if (x->fd < 0)
 		return err_errno(e, errno, "open %s", path);
 	r = fd_read_all(x->fd, EXITS_MAX, &b);
@@ -109,7 +109,7 @@ static int grow(struct exits *x, struct err *e)
 	for (size_t i = EXIT_SLOT; i <= sizeof(blank); i += EXIT_SLOT)
 		blank[i - 1] = '\n';
 	errno = ENOSPC; /* of a short write */
-	if (pwrite(x->fd, blank, sizeof(blank), at) != sizeof(blank))
+	if (retry_eintr(pwrite(x->fd, blank, sizeof(blank), at)) != sizeof(blank))
 		return err_errno(e, errno, "set room aside for exit records");
 	/* Begin to allocate and write it now, so that the first exit finds it done. */
 	(void)sync_file_range(x->fd, at, sizeof(blank), SYNC_FILE_RANGE_WRITE);
@@ -143,7 +143,7 @@ int exits_take(struct exits *x, const char *id, uint64_t started_at, uint32_t *s
 		return r;
 	exit_slot_put(text, id, &begun, false);
 	errno = EIO; /* of a short write */
-	if (pwrite(x->fd, text, sizeof(text), (off_t)i * EXIT_SLOT) != sizeof(text))
+	if (retry_eintr(pwrite(x->fd, text, sizeof(text), (off_t)i * EXIT_SLOT)) != sizeof(text))
 		return err_errno(e, errno, "write an exit record");
 	snprintf(x->ids[i], sizeof(x->ids[i]), "%s", id);
 	*slot = i;

@@ -23,7 +23,9 @@ static int write_pid(int fd)
 	char text[16];
 	int n = snprintf(text, sizeof(text), "%d", getpid());
 
-	return ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)n, 0) != n ? -EIO : 0;
+	return retry_eintr(ftruncate(fd, 0)) < 0 || retry_eintr(pwrite(fd, text, (size_t)n, 0)) != n
+		       ? -EIO
+		       : 0;
 }
 
 static bool still_named(int fd, const char *path)
@@ -37,8 +39,8 @@ static bool still_named(int fd, const char *path)
 int lock_take(const char *path, bool wait, pid_t *holder, struct err *e)
 {
 	for (;;) {
-		_cleanup_(fd_closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-						   0600);
+		_cleanup_(fd_closep) int fd = retry_eintr(
+			open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
 		int r;
 
 		if (fd < 0)

@@ -368,12 +368,12 @@ static bool sum_is_right(const struct buf *b)
 
 static int write_over(int dir, const struct buf *b, bool durable)
 {
-	_cleanup_(fd_closep) int fd = openat(dir, OTHER, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
-					     0600);
+	_cleanup_(fd_closep) int fd = retry_eintr(
+		openat(dir, OTHER, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
 	int r = fd < 0 ? -errno : fd_write_all(fd, b->data, b->len);
 
 	/* Not O_TRUNC: a file system may take that for a replacement, and flush it. */
-	if (r == 0 && (ftruncate(fd, (off_t)b->len) < 0 || (durable && fsync(fd) < 0)))
+	if (r == 0 && (retry_eintr(ftruncate(fd, (off_t)b->len)) < 0 || (durable && fsync(fd) < 0)))
 		r = -errno;
 	return r;
 }

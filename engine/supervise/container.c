@@ -29,6 +29,7 @@
 #define STOP_GRACE_DEFAULT (10 * NSEC_PER_SEC)
 #define STOP_FIRST_LOOK    (100 * NSEC_PER_MSEC)
 #define ORPHAN_WAIT        (2 * NSEC_PER_SEC)
+#define SAVE_AGAIN         NSEC_PER_SEC
 #define EXIT_KILLED        (128 + SIGKILL)
 
 static const struct monitor_started no_run = { .monitor_pidfd = -EBADF,
@@ -47,12 +48,29 @@ bool container_is_active(const struct container *c)
 	return record_is_active(c->rec);
 }
 
+static void on_save_timer(struct source *s, void *data)
+{
+	struct container *c = data;
+
+	source_clear(&c->save_timer);
+	container_save(c, false);
+}
+
+/* Others believe the file, so a state that could not be written is tried again. */
 void container_save(struct container *c, bool durable)
 {
+	bool again = c->unsaved;
 	struct err e = ERR_INIT;
+	int r = record_save(c->rec, c->sv->dirs, durable, &e);
 
-	if (record_save(c->rec, c->sv->dirs, durable, &e) < 0)
+	c->unsaved = r < 0 && r != -ENOENT; /* without its directory it is as good as gone */
+	if (r < 0 && !again)
 		supervisor_log(c->sv, "%s: %s", c->rec->name, e.msg);
+	if (!c->unsaved)
+		source_clear(&c->save_timer);
+	else if (!c->save_timer)
+		c->save_timer = loop_add_timer(c->sv->loop, again ? SAVE_AGAIN : 0, on_save_timer,
+					       c);
 }
 
 void container_changed(struct container *c, const char *event)
@@ -96,6 +114,7 @@ void container_free(struct container *c)
 	hooks_cancel(c);
 	drop_run(c);
 	source_clear(&c->timer);
+	source_clear(&c->save_timer);
 	for (size_t i = 0; i < c->n_held; i++)
 		publish_result_done(&c->held[i]);
 	free(c->held);
@@ -171,7 +190,14 @@ int container_create(struct supervisor *sv, const struct container_spec *spec, s
 
 	if (strlen(spec->id) != CONTAINER_ID_LEN || !name_is_valid(spec->name, 255))
 		return err_set(e, EINVAL, "\"%s\" is not a container name", spec->name);
-	if (container_find(sv, spec->name))
+	c = container_find(sv, spec->name);
+	if (c && (c->rec->status == CONTAINER_REMOVING || c->rec->status == CONTAINER_DEAD)) {
+		r = container_remove(c, false, e); /* went wrong the first time */
+		if (r < 0)
+			return r;
+		c = NULL;
+	}
+	if (c)
 		return err_set(e, EEXIST, "container name \"%s\" is already in use", spec->name);
 	c = new_container(sv, record_of(sv, spec), spec_copy(spec));
 	r = mkdir_p(AT_FDCWD, c->dir, 0700, e);

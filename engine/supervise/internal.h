@@ -90,6 +90,8 @@ struct container {
 	struct monitor_started m; /* handles of the run; m.monitor_pidfd -EBADF: not running */
 	bool monitor_is_child;    /* ours to reap; not after an adoption */
 	struct source *sock_source, *error_source, *monitor_source, *pid_source;
+	bool unsaved;              /* its record on disk is an older one */
+	struct source *save_timer; /* to try again */
 	struct source *timer;   /* back-off while restarting, next look while stopping */
 	uint64_t stop_deadline; /* CLOCK_MONOTONIC */
 	bool kill_sent;

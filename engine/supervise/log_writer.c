@@ -93,7 +93,8 @@ static int start_file(struct log_writer *w, uint32_t number)
 	int fd, r;
 
 	log_file_name(name, number);
-	fd = openat(w->dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = retry_eintr(
+		openat(w->dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
 	if (fd < 0)
 		return -errno;
 	r = write_header(fd);
@@ -187,7 +188,7 @@ static int continue_file(struct log_writer *w, uint32_t number)
 	if (!S_ISREG(st.st_mode) || !header_ok(fd, (uint64_t)st.st_size))
 		return -EINVAL;
 	size = good_size(fd, (uint64_t)st.st_size);
-	if (size < (uint64_t)st.st_size && ftruncate(fd, (off_t)size) < 0)
+	if (size < (uint64_t)st.st_size && retry_eintr(ftruncate(fd, (off_t)size)) < 0)
 		return -errno;
 	look_at_last(w, fd, size);
 	w->fd = TAKE_FD(fd);
@@ -325,7 +326,7 @@ static size_t batch_write(struct log_writer *w, struct batch *b, enum log_stream
 		w->size += length + LOG_FRAME_EXTRA;
 		payload += length;
 	}
-	(void)!ftruncate(w->fd, (off_t)w->size); /* if not: the next write covers it */
+	(void)!retry_eintr(ftruncate(w->fd, (off_t)w->size)); /* if not: the next write covers it */
 	return payload;
 }
 

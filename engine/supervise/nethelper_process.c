@@ -221,7 +221,8 @@ int nethelper_process_spawn(const char *run_dir, struct nethelper_process *p, st
 	sock = listen_control(run_dir, e);
 	if (sock < 0)
 		return sock;
-	log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	log_fd = retry_eintr(
+		open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
 	o.path = path;
 	o.argv = argv;
 	o.stdout_fd = SPAWN_NULL;

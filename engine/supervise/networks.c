@@ -183,6 +183,9 @@ bool networks_any_of_project(const struct supervisor *sv)
 	return found;
 }
 
+static bool is_stale(const struct supervisor *sv, const char *network, int dir_fd,
+		     const char *address);
+
 static bool in_use(const struct supervisor *sv, const char *name)
 {
 	_cleanup_(free_p) char *path = xasprintf("%s/networks/%s/addr", sv->dirs->root, name);
@@ -190,7 +193,7 @@ static bool in_use(const struct supervisor *sv, const char *name)
 	struct dirent *entry;
 
 	while (dir && (entry = readdir(dir)))
-		if (entry->d_name[0] != '.')
+		if (entry->d_name[0] != '.' && !is_stale(sv, name, dirfd(dir), entry->d_name))
 			return true;
 	return false;
 }
@@ -227,9 +230,18 @@ void networks_forget_foreign(struct supervisor *sv)
 	}
 }
 
-int networks_remove(struct supervisor *sv, const char *name, struct err *e)
+/* The record last: while there is one, a later attempt knows what to do. */
+static int remove_record(const struct supervisor *sv, const char *name, struct err *e)
 {
 	_cleanup_(free_p) char *dir = network_dir(sv, name);
+	_cleanup_(free_p) char *addresses = path_join(dir, "addr");
+	int r = rm_rf(AT_FDCWD, addresses, e);
+
+	return r < 0 ? r : rm_rf(AT_FDCWD, dir, e);
+}
+
+int networks_remove(struct supervisor *sv, const char *name, struct err *e)
+{
 	struct network *n;
 	int r = networks_get(sv, name, &n, e);
 
@@ -248,7 +260,9 @@ int networks_remove(struct supervisor *sv, const char *name, struct err *e)
 		r = network_remove(sv->nl, n, e);
 		if (r < 0)
 			return r;
-		r = rm_rf(AT_FDCWD, dir, e);
+		r = remove_record(sv, name, e);
+		if (r < 0)
+			return r;
 	}
 	map_remove(&sv->networks, name);
 	sv->firewall_dirty = true;
@@ -270,12 +284,11 @@ int networks_flush(struct supervisor *sv, struct err *e)
 	int r = n ? link_delete_many(sv->nl, (const char *const *)sv->doomed_links, n, e) : 0;
 
 	STRV_FOREACH (name, sv->doomed_networks) {
-		_cleanup_(free_p) char *dir = network_dir(sv, *name);
 		struct err e2 = ERR_INIT;
 
 		/* With its bridge still there the record stays, for the next try. */
 		if (r == 0)
-			err_keep_first(&r, e, rm_rf(AT_FDCWD, dir, &e2), &e2);
+			err_keep_first(&r, e, remove_record(sv, *name, &e2), &e2);
 	}
 	strv_free(sv->doomed_links);
 	strv_free(sv->doomed_networks);
@@ -345,11 +358,13 @@ static int claim(const struct supervisor *sv, const char *network, const struct 
 {
 	char text[IP_TEXT_MAX];
 	_cleanup_(free_p) char *path = address_path(sv, network, ip_text(a, text));
-
+	_cleanup_(free_p) char *dir = path_dir(path);
 	char packed[PACKED_LEN + 1];
 
 	pack_id(id, packed);
-	if (symlink(packed, path) < 0)
+	/* Without a directory after a removal of the network that failed half-way. */
+	if (symlink(packed, path) < 0 &&
+	    (errno != ENOENT || mkdir(dir, 0700) < 0 || symlink(packed, path) < 0))
 		return err_errno(e, errno, "take address %s of network %s", text, network);
 	return 0;
 }

@@ -99,7 +99,8 @@ static int start_supervisor(const struct dirs *d, const char *project, struct er
 	r = mkdir_p(AT_FDCWD, run_dir, 0700, e);
 	if (r < 0)
 		return r;
-	log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	log_fd = retry_eintr(
+		open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
 	self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	if (log_fd < 0 || self < 0)
 		return err_errno(e, errno, "open %s", log_fd < 0 ? log : "/proc/self/exe");

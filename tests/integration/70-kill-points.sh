@@ -37,7 +37,7 @@ done
 tried=$(cat "$WORK"/tried.* | wc -l) bad=$(cat "$WORK"/found.[0-9] | wc -l)
 slowest=$(cat "$WORK"/found.*.ms | sort -n | tail -n 1)
 is "at least 300 were hit" "$((tried >= 300))" 1
-echo "# by role: $(cat "$WORK"/tried.* | sed 's/^[a-z]* kill [0-9]* //; s/\[.*//' | sort | uniq -c | awk '{ printf "%s%s %s", sep, $2, $1; sep = ", " }')"
+echo "# by role: $(faults_roles)"
 echo "# $tried kill points, $((tried - bad)) converged, the slowest \`up -d\` in $slowest ms, $((SECONDS - begun)) s"
 [ ! -s "$WORK/faults.log" ] || sed 's/^/# /' "$WORK/faults.log"
 faults_done

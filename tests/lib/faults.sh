@@ -208,7 +208,7 @@ faults_step() {
 	problem=
 	[ "$hang" = 0 ] || problem="hang"
 	[ -z "$crashed" ] || problem+="crash: $crashed"
-	if [ "$2" = errno ]; then
+	if [ "$2" = errno ] && [ -n "$hit" ]; then
 		problem+=$(faults_error_is_clear "$1")
 	fi
 	if [ -z "$problem" ] && [ "$1" = import ]; then
@@ -248,8 +248,11 @@ faults_error_is_clear() {
 	fi
 	[ "$status" != 0 ] || return
 	text=$(grep -vE '^ (Container|Network|Volume|Image) ' "$PLACE/stderr")
-	[ "$status" -lt 126 ] && [ -n "$text" ] ||
-		echo "exit $status without a clear error: $(cat "$PLACE/stderr")"
+	if [ "$code" = EINTR ]; then
+		echo "a signal is an error: $(cat "$PLACE/stderr")"
+	elif [ "$status" -ge 126 ] || [ -z "$text" ] || [ "$(wc -l <<<"$text")" -gt 3 ]; then
+		echo "exit $status without one clear error: $(cat "$PLACE/stderr")"
+	fi
 }
 
 # How many calls a command makes: faults_count COMMAND
@@ -273,6 +276,38 @@ faults_points() {
 	fi
 }
 
+# The calls a command makes, one a line: "N ROLE CALL"
+faults_calls() {
+	faults_before "$1" || {
+		echo "Bail out! $(cat "$PLACE/out")" >&2
+		exit 1
+	}
+	"$STEPPER" $WIDE -v -o "$PLACE/report" count "$COMP" -p "$PROJECT" "${ARGV[@]}" 2>&1 >/dev/null </dev/null |
+		sed -nE 's/^([0-9]+) ([a-z+-]+)\[[0-9]+\] ([a-z0-9_]+) .*/\1 \2 \3/p'
+	[ "$1" != import ] || faults_imported >&2
+	faults_down >&2
+}
+
+# faults_errors COMMAND EACH: points "COMMAND errno N fit:K" from the calls on stdin.  Of
+# every call of every role EACH are chosen by chance, from SEED; "all": every error of each.
+faults_errors() {
+	python3 -c '
+import collections, random, sys
+command, each = sys.argv[1:3]
+random.seed(f"{sys.argv[3]} {command}")
+calls = [l.split() for l in sys.stdin]
+if each == "all":
+    points = [(int(n), k) for n, _, _ in calls for k in range(5)]
+else:
+    of = collections.defaultdict(list)
+    for n, role, call in calls:
+        of[role, call].append(int(n))
+    points = [(n, random.randrange(60)) for ns in of.values() for n in random.sample(ns, min(int(each), len(ns)))]
+for n, k in sorted(points):
+    print(command, "errno", n, f"fit:{k}")
+' "$1" "$2" "${FAULT_SEED:-1}"
+}
+
 faults_worker() {
 	WORKER=$1
 	FOUND=$WORK/found.$1 TRIED=$WORK/tried.$1
@@ -291,6 +326,12 @@ faults_run() {
 	done
 	wait
 	touch "$WORK/found.0" "$WORK/tried.0"
+}
+
+# How many points hit which program: "supervisor 80, comp-nft 3, …"
+faults_roles() {
+	cat "$WORK"/tried.* | sed -E 's/^[a-z]+ [a-z]+ [0-9]+ //; s/\[.*//' | sort | uniq -c |
+		awk '{ printf "%s%s %s", sep, $2, $1; sep = ", " }'
 }
 
 # Bring down by force what a failure left, so that it does not disturb the rest.

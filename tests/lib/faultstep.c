@@ -65,6 +65,7 @@ struct tracee {
 	bool foreign; /* in a pid namespace of its own: a container's init or a workload */
 	bool in_call; /* between the entry and the exit of a call */
 	int inject;   /* errno to return at the exit of this call */
+	uint64_t first_arg; /* of the call that does not happen */
 	bool stopped; /* known to us by its first stop */
 	char role[32];
 };
@@ -208,40 +209,50 @@ static void read_string(pid_t pid, uint64_t at, char *out, size_t n)
 			*p = '?';
 }
 
-/* At the entry: make the kernel do nothing (call number -1). */
-static void cancel_call(pid_t pid)
+/* At the entry: make the kernel do nothing: read(-1, …).  Not call number -1, which a
+ * seccomp filter does not allow. */
+static void cancel_call(struct tracee *t)
 {
 #if defined(__x86_64__)
 	struct user_regs_struct r;
 
-	if (ptrace(PTRACE_GETREGS, pid, NULL, &r) < 0)
+	if (ptrace(PTRACE_GETREGS, t->pid, NULL, &r) < 0)
 		return;
-	r.orig_rax = (unsigned long long)-1;
-	(void)ptrace(PTRACE_SETREGS, pid, NULL, &r);
+	t->first_arg = r.rdi;
+	r.orig_rax = SYS_read;
+	r.rdi = (unsigned long long)-1;
+	(void)ptrace(PTRACE_SETREGS, t->pid, NULL, &r);
 #elif defined(__aarch64__)
-	int nr = -1;
+	struct user_regs_struct r;
+	struct iovec regs = { &r, sizeof(r) };
+	int nr = SYS_read;
 	struct iovec v = { &nr, sizeof(nr) };
 
-	(void)ptrace(PTRACE_SETREGSET, pid, NT_ARM_SYSTEM_CALL, &v);
+	if (ptrace(PTRACE_GETREGSET, t->pid, NT_PRSTATUS, &regs) < 0)
+		return;
+	r.regs[0] = (unsigned long long)-1;
+	(void)ptrace(PTRACE_SETREGSET, t->pid, NT_PRSTATUS, &regs);
+	(void)ptrace(PTRACE_SETREGSET, t->pid, NT_ARM_SYSTEM_CALL, &v);
 #else
 #	error "the way to replace a system call is not known for this architecture"
 #endif
 }
 
 /* At the exit: let the call have returned -@code. */
-static void set_result(pid_t pid, int code)
+static void set_result(const struct tracee *t, int code)
 {
 	struct user_regs_struct r;
 	struct iovec v = { &r, sizeof(r) };
 
-	if (ptrace(PTRACE_GETREGSET, pid, NT_PRSTATUS, &v) < 0)
+	if (ptrace(PTRACE_GETREGSET, t->pid, NT_PRSTATUS, &v) < 0)
 		return;
 #if defined(__x86_64__)
 	r.rax = (unsigned long long)-code;
+	r.rdi = t->first_arg; /* a program may rely on the kernel to leave it alone */
 #else
 	r.regs[0] = (unsigned long long)-code;
 #endif
-	(void)ptrace(PTRACE_SETREGSET, pid, NT_PRSTATUS, &v);
+	(void)ptrace(PTRACE_SETREGSET, t->pid, NT_PRSTATUS, &v);
 }
 
 /* ---- does a call count? --------------------------------------------------------------- */
@@ -360,7 +371,7 @@ static bool strike(struct tracee *t, const struct call *c)
 		errno = EINVAL;
 		die(word);
 	}
-	cancel_call(t->pid);
+	cancel_call(t);
 	return true;
 }
 
@@ -395,7 +406,7 @@ static void on_syscall(struct tracee *t)
 	} else if (info.op == PTRACE_SYSCALL_INFO_EXIT) {
 		t->in_call = false;
 		if (t->inject) {
-			set_result(t->pid, t->inject);
+			set_result(t, t->inject);
 			t->inject = 0;
 			leave();
 		}

@@ -92,6 +92,8 @@ static json *request(struct context *ctx, const char *command, const struct plan
 	if (ctx->project && sets_model(command))
 		put_model(o, ctx->project);
 	json_put(o, "actions", action_list_to_json(&plan->actions));
+	if (plan->keep_going)
+		json_put_bool(o, "keep_going", true);
 	if (ctx->generation >= 0)
 		json_put_int(o, "generation", ctx->generation);
 	return o;

@@ -40,6 +40,7 @@ static void stop_services(struct services *all, const struct record_list *record
 			    !replica_may_run(r))
 				continue;
 			stop = plan_add_stop(plan, r, o->timeout_ns, by_user);
+			plan->actions.items[stop].for_boot = o->for_boot;
 			positions_add(&s->stops, stop);
 			positions_need(&plan->actions, stop, &before);
 		}
@@ -108,7 +109,7 @@ int plan_stop(const struct project *p, const struct record_list *records,
 	int r = services_load(p, records, o, &all, diag);
 
 	if (r == 0)
-		stop_services(&all, records, o, true, out);
+		stop_services(&all, records, o, !o->for_boot, out);
 	services_done(&all);
 	return r;
 }

@@ -30,6 +30,8 @@ struct plan_options {
 	bool wait;            /* up --wait */
 	int64_t wait_timeout; /* ns; 0: none */
 	int signal;           /* kill; 0: SIGKILL */
+	bool for_boot;        /* stop, because the machine goes down */
+	char *const *lost;    /* boot: names of the containers to bring back */
 	char *const *scale;   /* "SERVICE=N" */
 	/* For down: full names of what may be removed, gathered by the caller. */
 	char *const *networks;
@@ -42,6 +44,7 @@ struct plan {
 	struct action_list actions;
 	char **kept;     /* containers left as they are: "Container X Running" */
 	char **warnings; /* orphans and the like */
+	bool keep_going; /* a failure ends what needs the failed part, and nothing else */
 };
 void plan_done(struct plan *plan);
 
@@ -53,6 +56,9 @@ int plan_up(const struct project *p, const struct translation *t, const struct r
 int plan_down(const struct project *p, const struct record_list *records,
 	      const struct plan_options *o, struct plan *out, struct diag *diag);
 int plan_stop(const struct project *p, const struct record_list *records,
+	      const struct plan_options *o, struct plan *out, struct diag *diag);
+/* Bring back o->lost, and nobody else (compose/plan_boot.c); @p is not looked at. */
+int plan_boot(const struct project *p, const struct record_list *records,
 	      const struct plan_options *o, struct plan *out, struct diag *diag);
 /* Start what exists and does not run. */
 int plan_start(const struct project *p, const struct record_list *records,

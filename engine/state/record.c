@@ -43,6 +43,7 @@ static const char *const again_names[] = {
 	[AGAIN_NO] = "no",
 	[AGAIN_FOLLOW] = "follow",
 	[AGAIN_UNHEALTHY] = "unhealthy",
+	[AGAIN_BOOT] = "boot",
 };
 
 const char *container_status_name(enum container_status s)

@@ -34,8 +34,9 @@ enum container_status {
 	CONTAINER_STATUS_MAX,
 };
 
-/* Why a container that is being stopped will be started again right after. */
-enum again { AGAIN_NO, AGAIN_FOLLOW, AGAIN_UNHEALTHY };
+/* Why a container that is being stopped will be started again: right after, or
+ * (AGAIN_BOOT, its record then says lost) when the project is brought back. */
+enum again { AGAIN_NO, AGAIN_FOLLOW, AGAIN_UNHEALTHY, AGAIN_BOOT };
 
 enum health_status { HEALTH_NONE, HEALTH_STARTING, HEALTH_HEALTHY, HEALTH_UNHEALTHY };
 
@@ -79,7 +80,8 @@ struct record {
 	enum again again;
 	bool follows; /* to be restarted once what it depends on with restart: true is back */
 	bool post_start_due; /* its post_start hooks have not been through yet */
-	bool lost;           /* it was running, or to be restarted, when the machine went down */
+	bool lost; /* it was running, or to be restarted, when the machine went down (or was
+		    * stopped for that), and has not run since: `boot` may bring it back */
 	bool corrected;      /* not stored: record_reconcile() changed the status */
 
 	struct attached_network *networks;

@@ -155,6 +155,8 @@ static json *action_to_json(const struct action *a)
 	json_put_int(o, "signal", a->signal);
 	json_put_bool(o, "with_volumes", a->with_volumes);
 	json_put_bool(o, "by_user", a->by_user);
+	if (a->for_boot)
+		json_put_bool(o, "for_boot", true);
 	return o;
 }
 
@@ -223,6 +225,7 @@ static int action_from_json(json *o, struct action_list *l, struct err *e)
 	a->signal = (int)json_get_int(o, "signal", 0);
 	a->with_volumes = json_get_bool(o, "with_volumes", false);
 	a->by_user = json_get_bool(o, "by_user", false);
+	a->for_boot = json_get_bool(o, "for_boot", false);
 	return read_spec(json_get(o, "spec"), a, e);
 }
 

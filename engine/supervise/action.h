@@ -58,6 +58,7 @@ struct action {
 	int signal;        /* ACTION_KILL */
 	bool with_volumes; /* ACTION_REMOVE */
 	bool by_user;      /* ACTION_STOP, ACTION_KILL: keep it down under unless-stopped/always */
+	bool for_boot;     /* ACTION_STOP: the machine goes down, `boot` may bring it back */
 };
 
 struct action_list {

@@ -30,7 +30,7 @@ struct apply {
 	enum step *steps;
 	struct source **deadlines; /* of waits that have one */
 	bool *launched;            /* of starts: begun, not only waiting for a stop to end */
-	bool begun, keep_going, stopped, pumping;
+	bool begun, takes_down, keep_going, stopped, pumping;
 	struct err err; /* the first */
 	struct apply *next;
 };
@@ -446,7 +446,10 @@ static int on_container(struct apply *a, size_t i, struct container *c, struct e
 		if (!container_is_active(c))
 			return 0;
 		say_action(a, act, "working", action_doing(act), NULL);
-		container_stop(c, act->timeout, act->by_user);
+		if (act->for_boot)
+			container_stop_for_boot(c, act->timeout);
+		else
+			container_stop(c, act->timeout, act->by_user);
 		return 2; /* done already, perhaps: check_active() knows */
 	case ACTION_KILL:
 		say_action(a, act, "working", action_doing(act), NULL);
@@ -737,14 +740,15 @@ static void save_model(struct apply *a)
 static void apply_begin(struct apply *a)
 {
 	a->begun = true;
-	a->sv->collect_links = a->keep_going;
+	a->sv->collect_links = a->takes_down;
 	source_clear(&a->sv->idle);
 	resolv_done(&a->sv->host_resolv);
 	(void)resolv_read_host(&a->sv->host_resolv,
 			       NULL); /* none: containers resolve local names */
 	if (is_overtaken(a))
 		err_set(&a->err, ESTALE, "another command changed the project meanwhile");
-	if (a->err.code || check_ports(a, &a->err) < 0) {
+	/* Who is to go on after a failure finds a busy port when its container starts. */
+	if (a->err.code || ((a->takes_down || !a->keep_going) && check_ports(a, &a->err) < 0)) {
 		apply_end(a);
 		return;
 	}
@@ -864,7 +868,8 @@ void apply_request(struct supervisor *sv, struct control_conn *conn, json *messa
 	a->steps = xcalloc(a->actions.n, sizeof(*a->steps));
 	a->deadlines = xcalloc(a->actions.n, sizeof(*a->deadlines));
 	a->launched = xcalloc(a->actions.n, sizeof(*a->launched));
-	a->keep_going = takes_down(&a->actions);
+	a->takes_down = takes_down(&a->actions);
+	a->keep_going = a->takes_down || json_get_bool(message, "keep_going", false);
 	if (sv->applies && only_kills(&a->actions)) {
 		kill_beside(a);
 		return;

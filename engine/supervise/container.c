@@ -403,6 +403,7 @@ static struct restart_decision decide(const struct container *c, uint64_t run_ns
 		if (!c->health.ready_once)
 			h.run_ns = 0; /* it never worked, however long it took to tell */
 		break;
+	case AGAIN_BOOT:
 	case AGAIN_NO:
 		break;
 	}
@@ -442,6 +443,7 @@ static void run_ended(struct container *c, int code, uint64_t finished_at)
 	rec->pid = rec->monitor_pid = 0;
 	rec->health = HEALTH_NONE;
 	next = decide(c, finished_at > rec->started_at ? finished_at - rec->started_at : 0);
+	rec->lost |= rec->again == AGAIN_BOOT;
 	rec->restart_count = next.attempts;
 	rec->failures = next.failures;
 	rec->again = AGAIN_NO;
@@ -622,6 +624,7 @@ static void on_init_error(struct source *s, int fd, uint32_t events, void *data)
 	}
 	if (c->rec->status == CONTAINER_STARTING) {
 		c->rec->status = CONTAINER_RUNNING;
+		c->rec->lost = false;
 		checks_start(c);
 		if (c->rec->post_start_due)
 			hooks_run(c, HOOK_POST_START, 0, post_start_done);
@@ -710,7 +713,6 @@ void container_start(struct container *c)
 	c->hook_error = ERR_INIT;
 	c->rec->post_start_due = c->spec->n_post_start > 0;
 	c->rec->oom_killed = false;
-	c->rec->lost = false;
 	c->kill_sent = false;
 	if (!c->by_policy) {
 		c->rec->user_stopped = false;
@@ -759,6 +761,7 @@ static void adopt_alive(struct container *c, const struct monitor_record *m)
 	/* A pause, or its end, that nobody could write down any more. */
 	if (c->cgroup && c->rec->status != CONTAINER_STOPPING)
 		c->rec->status = cgroup_is_frozen(c->cgroup) ? CONTAINER_PAUSED : CONTAINER_RUNNING;
+	c->rec->lost = false;
 	connect_adopt(c);
 	(void)kill(m->monitor.pid, SIGHUP); /* pinned by its pidfd: look who the supervisor is */
 	if (container_watch_run(c, &e) < 0)
@@ -946,6 +949,8 @@ static void begin_stop(struct container *c, int64_t grace_ns, bool by_user, enum
 	if (c->rec->status == CONTAINER_RESTARTING) {
 		source_clear(&c->timer);
 		c->rec->status = CONTAINER_EXITED;
+		c->rec->lost |= again == AGAIN_BOOT;
+		c->rec->again = AGAIN_NO;
 		connect_release(c);
 		(void)drop_cgroup(c, NULL);
 		container_save(c, false);
@@ -960,6 +965,11 @@ static void begin_stop(struct container *c, int64_t grace_ns, bool by_user, enum
 void container_stop(struct container *c, int64_t grace_ns, bool by_user)
 {
 	begin_stop(c, grace_ns, by_user, AGAIN_NO);
+}
+
+void container_stop_for_boot(struct container *c, int64_t grace_ns)
+{
+	begin_stop(c, grace_ns, false, AGAIN_BOOT);
 }
 
 void container_give_up_hooks(struct container *c)

@@ -9,10 +9,11 @@
  *
  *  apply   {command, project:{name, working_dir, config_files, environment_files},
  *           services:{NAME:{depends_on:{NAME:{condition,restart,required,via}}}},
- *           actions:[…], generation}                        see action.h
+ *           actions:[…], generation, keep_going}            see action.h
  *          The plan was made from the records of that generation (record.h); when
  *          it is not the present one, end says ESTALE and nothing was done.
- *          Without one the plan is taken as it is.
+ *          Without one the plan is taken as it is.  keep_going: a failed action
+ *          ends what needs it and nothing else.
  *          → waiting {holder, pid}   another apply of this project runs first
  *          → progress {id, status, text, details}           any number; see below
  *          → end {error: null | {code,msg,hint,file,line,col}}

@@ -129,6 +129,8 @@ void container_start(struct container *c);
 /* Start stopping, after the pre_stop hooks; @grace_ns < 0: the spec's.  Stopped already:
  * nothing to do.  A hook that fails leaves it running, with the reason in hook_error. */
 void container_stop(struct container *c, int64_t grace_ns, bool by_user);
+/* The same because the machine goes down: it counts as lost, and `boot` brings it back. */
+void container_stop_for_boot(struct container *c, int64_t grace_ns);
 /* End its hooks, of whose outcome nobody wants to know: a start counts as done, a stop
  * as never begun. */
 void container_give_up_hooks(struct container *c);

@@ -183,6 +183,58 @@ static void test_start(void **state)
 	world_done(&w);
 }
 
+static void test_boot(void **state)
+{
+	static const char deps[] =
+		"{\"web\":{\"depends_on\":{\"db\":{\"condition\":\"service_healthy\"},"
+		"\"init\":{\"condition\":\"service_completed_successfully\"},"
+		"\"cache\":{\"condition\":\"service_healthy\"},"
+		"\"log\":{\"condition\":\"service_started\"}}}}";
+	_cleanup_(json_unrefp) json *j = NULL;
+	struct world w;
+
+	world_make(&w);
+	assert_int_equal(json_parse(deps, strlen(deps), &j, NULL), 0);
+	add_record(&w, "web", 1, CONTAINER_EXITED)->lost = true;
+	add_record(&w, "db", 1, CONTAINER_EXITED)->lost = true;
+	add_record(&w, "init", 1, CONTAINER_EXITED);
+	add_record(&w, "cache", 1, CONTAINER_EXITED); /* was down then: not waited for */
+	add_record(&w, "log", 1, CONTAINER_EXITED)->lost = true;
+	w.o.dependencies = j;
+	expect_plan(&w, plan_boot, "");
+	w.o.lost = (char *[]){ "t-web-1", "t-db-1", NULL };
+	expect_plan(&w, plan_boot,
+		    "0 start t-db-1\n"
+		    "1 wait t-db-1 service_healthy <0\n"
+		    "2 wait t-init-1 service_completed_successfully\n"
+		    "3 start t-web-1 <1,2\n"
+		    "warning web comes back without log, whi\n");
+	assert_int_equal(plan_boot(NULL, &w.records, &w.o, &w.plan, &w.f.diag), 0);
+	assert_true(w.plan.keep_going);
+	plan_done(&w.plan);
+	/* Health of one that ran, and will not come back, cannot be had. */
+	w.o.lost = (char *[]){ "t-web-1", NULL };
+	w.records.items[4]->status = CONTAINER_RUNNING;
+	expect_plan(&w, plan_boot,
+		    "0 wait t-db-1 service_healthy\n"
+		    "1 wait t-init-1 service_completed_successfully\n"
+		    "2 start t-web-1 <0,1\n");
+	world_done(&w);
+}
+
+static void test_stop_for_boot(void **state)
+{
+	struct world w;
+
+	world_make(&w);
+	add_record(&w, "a", 1, CONTAINER_RUNNING);
+	w.o.for_boot = true;
+	assert_int_equal(plan_stop(NULL, &w.records, &w.o, &w.plan, &w.f.diag), 0);
+	assert_true(w.plan.actions.items[0].for_boot);
+	assert_false(w.plan.actions.items[0].by_user);
+	world_done(&w);
+}
+
 static void test_restart(void **state)
 {
 	struct world w;
@@ -255,6 +307,7 @@ int main(void)
 		cmocka_unit_test(test_down),           cmocka_unit_test(test_down_without_project),
 		cmocka_unit_test(test_cycle_on_file),  cmocka_unit_test(test_stop_order),
 		cmocka_unit_test(test_start),          cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_boot),           cmocka_unit_test(test_stop_for_boot),
 		cmocka_unit_test(test_kill_and_pause), cmocka_unit_test(test_rm),
 	};
 

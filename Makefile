@@ -65,10 +65,11 @@ BELOW_compose		:= engine/build engine/supervise engine/container engine/image en
 BELOW_cli		:= compose engine/build engine/supervise engine/container engine/image engine/state net volumes base
 archives = $(call archive,$(1)) $(foreach d,$(BELOW_$(1)),$(call archive,$(d)))
 
-PROGRAMS := comp comp-nft comp-extract comp-nethelper comp-monitor comp-init
+PROGRAMS := comp comp-nft comp-extract comp-fetch comp-nethelper comp-monitor comp-init
 HAVE	 := $(if $(wildcard cli/main.c),comp) \
 	    $(if $(wildcard net/nft_main.c),comp-nft) \
 	    $(if $(wildcard engine/image/extract_main.c),comp-extract) \
+	    $(if $(wildcard engine/image/fetch_main.c),comp-fetch) \
 	    $(if $(wildcard engine/supervise/nethelper_main.c),comp-nethelper) \
 	    $(if $(wildcard engine/supervise/monitor_main.c),comp-monitor) \
 	    $(if $(wildcard engine/container/tiny_main.c),comp-init)
@@ -93,6 +94,8 @@ $(B)/comp-nft: $(B)/obj/net/nft_main.o $(call archives,net)
 	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ -lnftables -ljson-c
 $(B)/comp-extract: $(B)/obj/engine/image/extract_main.o $(call archives,engine/image)
 	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ -larchive -lcrypto -lseccomp -lcap -ljson-c
+$(B)/comp-fetch: $(B)/obj/engine/image/fetch_main.o $(call archives,engine/image)
+	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ -lcurl -lcrypto -lseccomp -ljson-c
 $(B)/comp-nethelper: $(B)/obj/engine/supervise/nethelper_main.o $(call archives,net)
 	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ -lseccomp -ljson-c
 # These two stay for every running container, and are started for each: static, so that
@@ -145,10 +148,11 @@ fuzzers: $(FUZZ)
 
 # ---- what people type ----------------------------------------------------------
 BUILD_PACKAGES := gcc libc6-dev make pkg-config libyaml-dev libnl-3-dev libnl-route-3-dev \
-	libjson-c-dev libseccomp-dev libcap-dev libarchive-dev libssl-dev libnftables-dev musl-tools
+	libjson-c-dev libseccomp-dev libcap-dev libarchive-dev libssl-dev libnftables-dev \
+	libcurl4-openssl-dev musl-tools
 DEMO_PACKAGES  := mmdebstrap ca-certificates curl
 CHECK_PACKAGES := libcmocka-dev busybox-static skopeo nftables iproute2 python3 attr zstd jq \
-	curl procps mmdebstrap shellcheck
+	curl procps mmdebstrap shellcheck docker-registry apache2-utils openssl
 INSTALL := DEBIAN_FRONTEND=noninteractive tests/lib/apt-install
 
 .PHONY: help demo demo-down check check-unit check-fuzz check-spec check-integration check-faults bench \

@@ -9,6 +9,7 @@
 #include "cli/attach.h"
 #include "cli/command.h"
 #include "cli/lifecycle.h"
+#include "cli/pulling.h"
 #include "cli/resources.h"
 #include "compose/later.h"
 #include "compose/plan.h"
@@ -176,8 +177,21 @@ static int make_plan(struct context *ctx, char *const *services, const struct pl
 	return shown < 0 ? r : err_set(e, -r, "make a plan");
 }
 
+static int provide(struct context *ctx, char *const *services, const struct plan_options *po,
+		   const struct make_options *m, struct err *e)
+{
+	_cleanup_(strv_freep) char **closure = NULL;
+	const struct provide_options o = {
+		.policy = streq(m->pull, "policy") ? NULL : m->pull,
+		.quiet = m->quiet_pull,
+	};
+	int r = service_closure(ctx, services, po->no_deps, &closure, e);
+
+	return r < 0 ? r : provide_images(ctx, closure, &o, e);
+}
+
 static int prepare(struct context *ctx, char *const *services, const struct plan_options *po,
-		   struct plan *plan, struct err *e)
+		   const struct make_options *m, struct plan *plan, struct err *e)
 {
 	_cleanup_(record_list_done) struct record_list records = { 0 };
 	int r = ctx_need_root(ctx, e);
@@ -187,6 +201,9 @@ static int prepare(struct context *ctx, char *const *services, const struct plan
 		r = ctx_load_project(ctx, e);
 	if (r == 0)
 		r = ctx_check_services(ctx, services, NULL, e);
+	/* Once: when another command came first the images are there all the same. */
+	if (r == 0 && m)
+		r = provide(ctx, services, po, m, e);
 	if (r == 0)
 		r = ctx_take_up(ctx, e);
 	if (r == 0)
@@ -196,7 +213,8 @@ static int prepare(struct context *ctx, char *const *services, const struct plan
 
 /* Again, when another command came first and the plan no longer fits. */
 static int prepare_and_apply(struct context *ctx, const char *command, char *const *services,
-			     const struct plan_options *po, struct err *e)
+			     const struct plan_options *po, const struct make_options *m,
+			     struct err *e)
 {
 	int r = -ESTALE;
 
@@ -205,7 +223,7 @@ static int prepare_and_apply(struct context *ctx, const char *command, char *con
 
 		if (e)
 			*e = ERR_INIT;
-		r = prepare(ctx, services, po, &plan, e);
+		r = prepare(ctx, services, po, tries ? NULL : m, &plan, e);
 		if (r == 0)
 			r = ctx_apply(ctx, command, &plan, e);
 	}
@@ -316,7 +334,7 @@ static int run_up(struct context *ctx, struct invocation *in, struct err *e)
 			r = ctx_check_services(ctx, service, NULL, e);
 	}
 	if (r == 0)
-		r = prepare_and_apply(ctx, "up", in->argv, &po, e);
+		r = prepare_and_apply(ctx, "up", in->argv, &po, &o->make, e);
 	if (o->detach || o->no_start || ctx->global.dry_run)
 		return r;
 	if (r == -ECANCELED)
@@ -334,7 +352,7 @@ static int run_create(struct context *ctx, struct invocation *in, struct err *e)
 		return r;
 	po = plan_options_of(o, in->argv);
 	po.no_start = true;
-	return prepare_and_apply(ctx, "create", in->argv, &po, e);
+	return prepare_and_apply(ctx, "create", in->argv, &po, o, e);
 }
 
 const struct command cmd_up = {

@@ -25,6 +25,7 @@ struct task {
 	enum progress_status status;
 	uint64_t started, finished; /* CLOCK_MONOTONIC; finished 0: under way */
 	uint64_t current, total;
+	uint64_t moved_at, moved_from; /* when the amount began to grow, and from where */
 };
 
 struct progress {
@@ -115,12 +116,25 @@ static const char *mark(const struct progress *p, const struct task *t, const ch
 	}
 }
 
+/* Bytes a second since it moves; 0 until that means something. */
+static uint64_t rate_of(const struct task *t)
+{
+	uint64_t ns = t->moved_at ? now_mono_ns() - t->moved_at : 0;
+
+	if (ns < 100 * NSEC_PER_MSEC || t->current < t->moved_from)
+		return 0;
+	return (uint64_t)((double)(t->current - t->moved_from) * 1e9 / (double)ns);
+}
+
 static void amount_text(const struct task *t, char *buf, size_t n)
 {
-	char a[HUMAN_MAX], b[HUMAN_MAX];
+	char a[HUMAN_MAX], b[HUMAN_MAX], c[HUMAN_MAX];
 
 	buf[0] = '\0';
-	if (t->total)
+	if (t->total && rate_of(t))
+		snprintf(buf, n, " %s/%s %s/s", human_size(t->current, a), human_size(t->total, b),
+			 human_size(rate_of(t), c));
+	else if (t->total)
 		snprintf(buf, n, " %s/%s", human_size(t->current, a), human_size(t->total, b));
 	else if (t->current)
 		snprintf(buf, n, " %s", human_size(t->current, a));
@@ -129,7 +143,7 @@ static void amount_text(const struct task *t, char *buf, size_t n)
 /* "Container demo-web-1 Started", the part that is padded to one width. */
 static char *label(const struct task *t)
 {
-	char amount[2 * HUMAN_MAX + 4];
+	char amount[3 * HUMAN_MAX + 8];
 
 	amount_text(t, amount, sizeof(amount));
 	return xasprintf("%s %s%s%s%s", t->id, t->text, amount, is_empty(t->details) ? "" : " ",
@@ -257,6 +271,8 @@ static void print_json(struct progress *p, const struct task *t)
 		json_put_u64(j, "current", t->current);
 		json_put_u64(j, "total", t->total);
 	}
+	if (rate_of(t))
+		json_put_u64(j, "rate", rate_of(t));
 	if (t->total)
 		json_put_u64(j, "percent", MIN(t->current * 100 / t->total, UINT64_C(100)));
 	fprintf(p->out, "%s\n", json_text(j));
@@ -307,7 +323,7 @@ void progress_event(struct progress *p, const char *id, enum progress_status sta
 		t->started = now;
 	t->finished = status == PROGRESS_WORKING ? 0 : now;
 	t->status = status;
-	t->current = t->total = 0;
+	t->current = t->total = t->moved_at = 0;
 	str_set(&t->text, text);
 	str_set(&t->details, details);
 	show(p, t);
@@ -321,6 +337,10 @@ void progress_amount(struct progress *p, const char *id, const char *text, uint6
 
 	str_set(&t->text, text);
 	t->status = PROGRESS_WORKING;
+	if (!t->moved_at && current) {
+		t->moved_at = now_mono_ns();
+		t->moved_from = current;
+	}
 	t->current = current;
 	t->total = total;
 	/* Lines would fill the screen with numbers: those are for the picture. */

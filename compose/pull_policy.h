@@ -18,7 +18,7 @@ struct pull_policy {
 int pull_policy_parse(const char *text, struct pull_policy *out, struct err *e);
 
 struct pull_state {
-	bool present;	       /* in the store, for the platform that is wanted */
+	bool present;          /* in the store, for the platform that is wanted */
 	uint64_t checked, now; /* CLOCK_REALTIME ns; @checked: of one that is present */
 };
 bool pull_policy_wants(const struct pull_policy *p, const struct pull_state *s);

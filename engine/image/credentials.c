@@ -293,7 +293,8 @@ static int ask_helper(const char *helper, const char *domain, struct credentials
 	return 0;
 }
 
-/* ---- the file --------------------------------------------------------------------------------- */
+/* ---- the file ---------------------------------------------------------------------------------
+ */
 
 char *credentials_path(struct err *e)
 {

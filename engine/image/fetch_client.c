@@ -196,7 +196,7 @@ static int set_endpoint(struct fetch_client *c, json *q, const int *fds, size_t 
 	p->tokens = MAP_INIT_FREE(token_free);
 	for (size_t i = 0; i < n_fds; i++) {
 		const char *what = json_str(json_at(certs, i));
-		struct buf *to = streq_null(what, "ca")	    ? &p->tls.ca
+		struct buf *to = streq_null(what, "ca")     ? &p->tls.ca
 				 : streq_null(what, "cert") ? &p->tls.cert
 							    : &p->tls.key;
 
@@ -560,7 +560,8 @@ static void redirect(struct call *k, const struct http_answer *a)
 	}
 }
 
-/* ---- tokens ------------------------------------------------------------------------------------ */
+/* ---- tokens ------------------------------------------------------------------------------------
+ */
 
 /* May credentials go there? */
 static bool realm_is_allowed(const struct endpoint *p, const char *realm)
@@ -730,7 +731,8 @@ static void unauthorized(struct call *k, const struct http_answer *a)
 	}
 }
 
-/* ---- answers ------------------------------------------------------------------------------------- */
+/* ---- answers
+ * ------------------------------------------------------------------------------------- */
 
 /* Plain http where that is allowed, and only before anything was said in TLS. */
 static bool fall_back(struct call *k, const struct http_answer *a)
@@ -766,7 +768,8 @@ static void upload_next(struct call *k, const struct http_answer *a)
 		_cleanup_(free_p) char *to = resolve_url(k->url, a->location);
 
 		if (!to || (skip_prefix(k->url, "https://") && !skip_prefix(to, "https://"))) {
-			call_failf(k, a->status, EPROTO, "the registry names no place to upload to");
+			call_failf(k, a->status, EPROTO,
+				   "the registry names no place to upload to");
 			return;
 		}
 		free(k->location);
@@ -856,7 +859,8 @@ static void on_answer(void *data, struct http_answer *a)
 	}
 }
 
-/* ---- requests of comp's -------------------------------------------------------------------------- */
+/* ---- requests of comp's
+ * -------------------------------------------------------------------------- */
 
 static struct call *find_call(struct fetch_client *c, int64_t id)
 {
@@ -903,9 +907,9 @@ static int start_call(struct fetch_client *c, json *q, const char *op, int fd, s
 
 	if (r < 0)
 		return r;
-	k->kind = streq(op, "get")	? CALL_GET
+	k->kind = streq(op, "get")      ? CALL_GET
 		  : streq(op, "upload") ? CALL_UPLOAD
-		  : streq(op, "put")	? CALL_PUT
+		  : streq(op, "put")    ? CALL_PUT
 					: CALL_CHECK;
 	if (k->kind == CALL_GET && k->fd >= 0)
 		(void)fd_set_nonblock(k->fd, true);

@@ -22,27 +22,27 @@ struct http_tls {
 };
 
 struct http_request {
-	const char *method;  /* GET HEAD POST PUT */
-	const char *url;     /* http or https */
+	const char *method;   /* GET HEAD POST PUT */
+	const char *url;      /* http or https */
 	char *const *headers; /* "Name: value" */
 	const struct http_tls *tls;
 	unsigned int timeout; /* seconds without an answer, or below 1 KiB/s */
 	const char *form;     /* body of a POST; NULL: none */
 	int body_fd;          /* -EBADF, or a file to send */
 	uint64_t body_size;
-	int out_fd;           /* -EBADF, or the non-blocking pipe for the body of a 200 or 206 */
-	uint64_t out_skip;    /* bytes that a 200 shall drop: the pipe has had them */
-	uint64_t out_max;     /* most bytes of a body; more is an error */
+	int out_fd;        /* -EBADF, or the non-blocking pipe for the body of a 200 or 206 */
+	uint64_t out_skip; /* bytes that a 200 shall drop: the pipe has had them */
+	uint64_t out_max;  /* most bytes of a body; more is an error */
 };
 
 struct http_answer {
-	int status;   /* 0: no answer */
-	struct err e; /* code 0: an answer came, whole */
-	bool transient; /* another try may do better */
-	bool not_tls; /* the other side does not speak TLS, or does not listen */
-	struct buf body; /* unless it went to the pipe */
+	int status;         /* 0: no answer */
+	struct err e;       /* code 0: an answer came, whole */
+	bool transient;     /* another try may do better */
+	bool not_tls;       /* the other side does not speak TLS, or does not listen */
+	struct buf body;    /* unless it went to the pipe */
 	uint64_t delivered; /* bytes that went to the pipe */
-	char *challenge; /* values of WWW-Authenticate, joined by ", " */
+	char *challenge;    /* values of WWW-Authenticate, joined by ", " */
 	char *location, *type, *digest, *retry_after, *range;
 	uint64_t length; /* Content-Length; UINT64_MAX: not stated */
 };

@@ -26,7 +26,7 @@
 #	define SANITIZED 0
 #endif
 
-#define NOBODY	   65534
+#define NOBODY     65534
 #define MEMORY_MAX (UINT64_C(256) << 20)
 
 static void limit(int what, uint64_t n)
@@ -39,9 +39,8 @@ static void limit(int what, uint64_t n)
 static int become_nobody(struct err *e)
 {
 	/* Leaving uid 0 clears the capability sets; capabilities(7). */
-	if (geteuid() == 0 &&
-	    (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
-	     setresuid(NOBODY, NOBODY, NOBODY) < 0))
+	if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+			       setresuid(NOBODY, NOBODY, NOBODY) < 0))
 		return err_errno(e, errno, "become nobody");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
 		return err_errno(e, errno, "set no_new_privs");
@@ -58,32 +57,84 @@ static int become_nobody(struct err *e)
 static int filter_syscalls(struct err *e)
 {
 	static const int allowed[] = {
-		SCMP_SYS(read),		   SCMP_SYS(pread64),	      SCMP_SYS(readv),
-		SCMP_SYS(write),	   SCMP_SYS(writev),	      SCMP_SYS(close),
-		SCMP_SYS(fstat),	   SCMP_SYS(newfstatat),      SCMP_SYS(stat),
-		SCMP_SYS(statx),	   SCMP_SYS(lseek),	      SCMP_SYS(mmap),
-		SCMP_SYS(munmap),	   SCMP_SYS(mremap),	      SCMP_SYS(mprotect),
-		SCMP_SYS(madvise),	   SCMP_SYS(brk),	      SCMP_SYS(openat),
-		SCMP_SYS(open),		   SCMP_SYS(access),	      SCMP_SYS(faccessat),
-		SCMP_SYS(faccessat2),	   SCMP_SYS(readlink),	      SCMP_SYS(readlinkat),
-		SCMP_SYS(getdents64),	   SCMP_SYS(fcntl),	      SCMP_SYS(ioctl),
-		SCMP_SYS(socket),	   SCMP_SYS(socketpair),      SCMP_SYS(connect),
-		SCMP_SYS(getsockname),	   SCMP_SYS(getpeername),     SCMP_SYS(getsockopt),
-		SCMP_SYS(setsockopt),	   SCMP_SYS(sendto),	      SCMP_SYS(recvfrom),
-		SCMP_SYS(sendmsg),	   SCMP_SYS(recvmsg),	      SCMP_SYS(sendmmsg),
-		SCMP_SYS(recvmmsg),	   SCMP_SYS(shutdown),	      SCMP_SYS(poll),
-		SCMP_SYS(ppoll),	   SCMP_SYS(select),	      SCMP_SYS(pselect6),
-		SCMP_SYS(pipe),		   SCMP_SYS(pipe2),	      SCMP_SYS(eventfd2),
-		SCMP_SYS(futex),	   SCMP_SYS(clone),	      SCMP_SYS(clone3),
-		SCMP_SYS(set_robust_list), SCMP_SYS(rseq),	      SCMP_SYS(set_tid_address),
-		SCMP_SYS(rt_sigaction),	   SCMP_SYS(rt_sigprocmask),  SCMP_SYS(rt_sigreturn),
-		SCMP_SYS(restart_syscall), SCMP_SYS(gettid),	      SCMP_SYS(getpid),
-		SCMP_SYS(getuid),	   SCMP_SYS(geteuid),	      SCMP_SYS(getgid),
-		SCMP_SYS(getegid),	   SCMP_SYS(getrandom),	      SCMP_SYS(clock_gettime),
-		SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep),	      SCMP_SYS(gettimeofday),
-		SCMP_SYS(time),		   SCMP_SYS(uname),	      SCMP_SYS(sysinfo),
-		SCMP_SYS(sched_yield),	   SCMP_SYS(sched_getaffinity), SCMP_SYS(getrusage),
-		SCMP_SYS(prlimit64),	   SCMP_SYS(exit),	      SCMP_SYS(exit_group),
+		SCMP_SYS(read),
+		SCMP_SYS(pread64),
+		SCMP_SYS(readv),
+		SCMP_SYS(write),
+		SCMP_SYS(writev),
+		SCMP_SYS(close),
+		SCMP_SYS(fstat),
+		SCMP_SYS(newfstatat),
+		SCMP_SYS(stat),
+		SCMP_SYS(statx),
+		SCMP_SYS(lseek),
+		SCMP_SYS(mmap),
+		SCMP_SYS(munmap),
+		SCMP_SYS(mremap),
+		SCMP_SYS(mprotect),
+		SCMP_SYS(madvise),
+		SCMP_SYS(brk),
+		SCMP_SYS(openat),
+		SCMP_SYS(open),
+		SCMP_SYS(access),
+		SCMP_SYS(faccessat),
+		SCMP_SYS(faccessat2),
+		SCMP_SYS(readlink),
+		SCMP_SYS(readlinkat),
+		SCMP_SYS(getdents64),
+		SCMP_SYS(fcntl),
+		SCMP_SYS(ioctl),
+		SCMP_SYS(socket),
+		SCMP_SYS(socketpair),
+		SCMP_SYS(connect),
+		SCMP_SYS(getsockname),
+		SCMP_SYS(getpeername),
+		SCMP_SYS(getsockopt),
+		SCMP_SYS(setsockopt),
+		SCMP_SYS(sendto),
+		SCMP_SYS(recvfrom),
+		SCMP_SYS(sendmsg),
+		SCMP_SYS(recvmsg),
+		SCMP_SYS(sendmmsg),
+		SCMP_SYS(recvmmsg),
+		SCMP_SYS(shutdown),
+		SCMP_SYS(poll),
+		SCMP_SYS(ppoll),
+		SCMP_SYS(select),
+		SCMP_SYS(pselect6),
+		SCMP_SYS(pipe),
+		SCMP_SYS(pipe2),
+		SCMP_SYS(eventfd2),
+		SCMP_SYS(futex),
+		SCMP_SYS(clone),
+		SCMP_SYS(clone3),
+		SCMP_SYS(set_robust_list),
+		SCMP_SYS(rseq),
+		SCMP_SYS(set_tid_address),
+		SCMP_SYS(rt_sigaction),
+		SCMP_SYS(rt_sigprocmask),
+		SCMP_SYS(rt_sigreturn),
+		SCMP_SYS(restart_syscall),
+		SCMP_SYS(gettid),
+		SCMP_SYS(getpid),
+		SCMP_SYS(getuid),
+		SCMP_SYS(geteuid),
+		SCMP_SYS(getgid),
+		SCMP_SYS(getegid),
+		SCMP_SYS(getrandom),
+		SCMP_SYS(clock_gettime),
+		SCMP_SYS(clock_nanosleep),
+		SCMP_SYS(nanosleep),
+		SCMP_SYS(gettimeofday),
+		SCMP_SYS(time),
+		SCMP_SYS(uname),
+		SCMP_SYS(sysinfo),
+		SCMP_SYS(sched_yield),
+		SCMP_SYS(sched_getaffinity),
+		SCMP_SYS(getrusage),
+		SCMP_SYS(prlimit64),
+		SCMP_SYS(exit),
+		SCMP_SYS(exit_group),
 	};
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
 	int r = ctx ? 0 : -ENOMEM;

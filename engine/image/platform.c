@@ -18,10 +18,10 @@ void platform_done(struct platform *p)
 static void normalize(struct platform *p)
 {
 	static const char *const other[][3] = {
-		{ "x86_64", "amd64", NULL }, { "x86-64", "amd64", NULL },
-		{ "i386", "386", NULL },     { "i686", "386", NULL },
+		{ "x86_64", "amd64", NULL },  { "x86-64", "amd64", NULL },
+		{ "i386", "386", NULL },      { "i686", "386", NULL },
 		{ "aarch64", "arm64", NULL }, { "armhf", "arm", "v7" },
-		{ "armel", "arm", "v6" },    { "armv7l", "arm", "v7" },
+		{ "armel", "arm", "v6" },     { "armv7l", "arm", "v7" },
 		{ "armv6l", "arm", "v6" },
 	};
 
@@ -41,7 +41,7 @@ static void normalize(struct platform *p)
 
 static bool is_os(const char *s)
 {
-	static const char *const known[] = { "linux",  "windows", "darwin", "freebsd",
+	static const char *const known[] = { "linux",   "windows", "darwin",  "freebsd",
 					     "openbsd", "netbsd",  "solaris", "wasip1" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
@@ -126,9 +126,9 @@ const struct descriptor *platform_choose(const struct platform *want, const stru
 
 	for (size_t i = 0; i < x->n; i++) {
 		const struct descriptor *d = &x->items[i];
-		int suits = d->attestation ? 0
-					   : platform_suits(want, d->os, d->architecture,
-							    d->variant);
+		int suits = d->attestation
+				    ? 0
+				    : platform_suits(want, d->os, d->architecture, d->variant);
 
 		/* Of several lower ARM variants the highest. */
 		if (suits > best_suits ||

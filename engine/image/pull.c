@@ -30,9 +30,9 @@
 #include "engine/image/stage.h"
 #include "engine/image/store_internal.h"
 
-#define MAX_FDS	  256
-#define MAX_NEAR  8
-#define TAGS_MAX  (1U << 20)
+#define MAX_FDS  256
+#define MAX_NEAR 8
+#define TAGS_MAX (1U << 20)
 
 struct pull;
 struct job;
@@ -40,7 +40,7 @@ struct job;
 struct layer {
 	struct job *job;
 	const struct descriptor *d; /* in the job's manifest */
-	const char *diff_id;	    /* in the job's config */
+	const char *diff_id;        /* in the job's config */
 	char what[48];
 	int fd;
 	uint64_t got;
@@ -347,7 +347,8 @@ static void manifest_failed(struct job *j, const struct registry_answer *a)
 	struct err e = a->e;
 
 	if (a->status == 401 || a->status == 403)
-		(void)err_hint(&e, "comp login %s", streq(j->ref.domain, "docker.io") ? "" : j->ref.domain);
+		(void)err_hint(&e, "comp login %s",
+			       streq(j->ref.domain, "docker.io") ? "" : j->ref.domain);
 	if (a->status != 404 || !last) {
 		job_fail(j, &e);
 		return;
@@ -364,7 +365,8 @@ static void manifest_failed(struct job *j, const struct registry_answer *a)
 		ask_or_fail(j, JOB_TAGS, "tags/list?n=1000", TAGS_MAX);
 }
 
-/* ---- documents ----------------------------------------------------------------------------------- */
+/* ---- documents
+ * ----------------------------------------------------------------------------------- */
 
 static int check_body(const struct registry_answer *a, const char *digest, uint64_t size,
 		      struct err *e)
@@ -482,7 +484,8 @@ static void on_child(void *data, struct registry_answer *a)
 		use_manifest(j, a, j->child.media_type);
 }
 
-/* ---- layers ------------------------------------------------------------------------------------------ */
+/* ---- layers
+ * ------------------------------------------------------------------------------------------ */
 
 static int check_platform(struct job *j, struct err *e)
 {
@@ -691,7 +694,8 @@ static int layer_advance(struct layer *l, unsigned int *downloads, unsigned int 
 	return r == 0 && l->unpack ? layer_step(l, e) : r;
 }
 
-/* ---- the end ----------------------------------------------------------------------------------------- */
+/* ---- the end
+ * ----------------------------------------------------------------------------------------- */
 
 static int job_commit(struct job *j, struct err *e)
 {

@@ -22,9 +22,9 @@ enum pull_outcome {
 };
 struct pull_result {
 	enum pull_outcome outcome;
-	struct err e;	/* why it failed */
-	char *id;	/* "sha256:…" */
-	char *digest;	/* what the registry calls it: of the index or manifest */
+	struct err e;    /* why it failed */
+	char *id;        /* "sha256:…" */
+	char *digest;    /* what the registry calls it: of the index or manifest */
 	char *canonical; /* "docker.io/library/busybox:latest" */
 };
 void pull_result_done(struct pull_result *r);

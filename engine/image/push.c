@@ -28,7 +28,7 @@ struct push;
 struct blob {
 	struct push *push;
 	struct descriptor d; /* owned */
-	char *name;	     /* for who watches: the diff id, or the config's digest */
+	char *name;          /* for who watches: the diff id, or the config's digest */
 	int fd;
 	bool started, done, shared;
 	struct registry_call *call;
@@ -208,7 +208,8 @@ static int prepare(struct push *p, struct err *e)
 	return r;
 }
 
-/* ---- uploads ----------------------------------------------------------------------------------- */
+/* ---- uploads -----------------------------------------------------------------------------------
+ */
 
 static void on_blob(void *data, struct registry_answer *a)
 {
@@ -327,7 +328,8 @@ static int put_manifest(struct push *p, struct push_result *out, struct err *e)
 	return registry_ask(p->registries, &q, p->w->cancel_fd, &a, e);
 }
 
-/* ---- push ------------------------------------------------------------------------------------------ */
+/* ---- push
+ * ------------------------------------------------------------------------------------------ */
 
 static int find_image(struct push *p, const char *ref, struct err *e)
 {

@@ -17,7 +17,7 @@
 #include "engine/image/config.h"
 #include "engine/image/fetch.h"
 
-#define CHUNK	  (256U << 10)
+#define CHUNK     (256U << 10)
 #define PIPE_SIZE (1 << 20)
 #define RUN_BYTES (4U << 20) /* of one body, before others get their turn */
 
@@ -115,9 +115,10 @@ const char *registries_who(const struct registries *r, int endpoint)
 
 static char **proxy_environment(void)
 {
-	static const char *const names[] = { "http_proxy", "https_proxy", "no_proxy", "all_proxy",
-					     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY",
-					     "SSL_CERT_FILE", "SSL_CERT_DIR", "ASAN_OPTIONS" };
+	static const char *const names[] = { "http_proxy",   "https_proxy", "no_proxy",
+					     "all_proxy",    "HTTP_PROXY",  "HTTPS_PROXY",
+					     "NO_PROXY",     "ALL_PROXY",   "SSL_CERT_FILE",
+					     "SSL_CERT_DIR", "ASAN_OPTIONS" };
 	char **env = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)

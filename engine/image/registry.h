@@ -33,19 +33,18 @@ int registries_endpoint(struct registries *r, const struct registry_endpoint *p,
 const char *registries_who(const struct registries *r, int endpoint);
 
 struct registry_answer {
-	struct err e; /* code 0: it went well */
-	int status;   /* of HTTP; 0: none */
-	char *type;   /* media type, as stated */
-	char *said;   /* digest, as stated: a hint, no more */
-	bool exists;  /* upload: the registry had it */
+	struct err e;            /* code 0: it went well */
+	int status;              /* of HTTP; 0: none */
+	char *type;              /* media type, as stated */
+	char *said;              /* digest, as stated: a hint, no more */
+	bool exists;             /* upload: the registry had it */
 	char digest[DIGEST_MAX]; /* of the body, ours */
 	struct buf body;         /* when it did not go to a file */
 	uint64_t size;           /* bytes of the body */
 };
 typedef void (*registry_done_fn)(void *data, struct registry_answer *a);
 /* Also told while it goes: bytes so far; or that another try comes in @delay ms. */
-typedef void (*registry_progress_fn)(void *data, uint64_t bytes, const char *retry,
-				     uint64_t delay);
+typedef void (*registry_progress_fn)(void *data, uint64_t bytes, const char *retry, uint64_t delay);
 
 struct registry_request {
 	enum { REGISTRY_HEAD, REGISTRY_GET, REGISTRY_UPLOAD, REGISTRY_PUT, REGISTRY_CHECK } op;

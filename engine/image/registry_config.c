@@ -30,7 +30,8 @@ static int check_urls(json *list, const char *what, struct err *e)
 		const char *url = json_str(json_at(list, i));
 
 		if (!url || (!skip_prefix(url, "https://") && !skip_prefix(url, "http://")))
-			return err_set(e, EINVAL, "\"%s\" must hold http:// or https:// URLs", what);
+			return err_set(e, EINVAL, "\"%s\" must hold http:// or https:// URLs",
+				       what);
 	}
 	return 0;
 }
@@ -266,7 +267,8 @@ int registry_config_certs(const struct registry_config *c, const struct registry
 			  struct registry_certs *out, struct err *e)
 {
 	_cleanup_(free_p) char *host = host_of_url(p->url);
-	const char *ca = json_get_str(json_get(json_get(c->document, "registries"), p->domain), "ca");
+	const char *ca = json_get_str(json_get(json_get(c->document, "registries"), p->domain),
+				      "ca");
 	int r = 0;
 
 	*out = (struct registry_certs){ 0 };

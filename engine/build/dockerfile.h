@@ -18,6 +18,7 @@
 
 #define DOCKERFILE_MAX_SIZE         (4U << 20) /* bytes */
 #define DOCKERFILE_MAX_LINE         (1U << 20) /* bytes of one instruction, continuations joined */
+#define DOCKERFILE_MAX_WORDS        5000       /* of one instruction */
 #define DOCKERFILE_MAX_INSTRUCTIONS 10000
 #define DOCKERFILE_MAX_STAGES       1000
 
@@ -49,11 +50,11 @@ const char *instruction_name(enum instruction_kind kind);
 /* <<NAME, <<-NAME, <<"NAME": text that follows the instruction's line. */
 struct heredoc {
 	char *name;
-	char *content; /* as in the file, each line with its newline; leading tabs are
-			* already gone where chomp is set, for COPY and ADD and RUN alike */
-	bool expand;   /* the name was not quoted.  COPY, ADD: instruction_expand()
-			* replaces variables in content.  RUN: the shell does. */
-	bool chomp;    /* <<- */
+	char *content;   /* as in the file, each line with its newline; leading tabs are
+			  * already gone where chomp is set, for COPY and ADD and RUN alike */
+	bool expand;     /* the name was not quoted.  COPY, ADD: instruction_expand()
+			  * replaces variables in content.  RUN: the shell does. */
+	bool chomp;      /* <<- */
 	unsigned int fd; /* RUN: 3<<NAME; 0 unless stated */
 };
 
@@ -72,16 +73,16 @@ enum cache_sharing { CACHE_SHARED, CACHE_PRIVATE, CACHE_LOCKED };
 struct run_mount {
 	char *text; /* as written behind --mount= */
 	enum run_mount_type type;
-	char *from;   /* stage, context or image; never holds variables */
-	char *source; /* bind, cache: path inside @from; secret: see @id */
-	char *target; /* as stated, possibly relative to the working directory */
-	char *id;     /* cache: defaults to the target; secret: to the target's or source's
-		       * last component; ssh: "default" */
-	char *env;    /* secret: variable to set; "" for the secret's own name */
+	char *from;    /* stage, context or image; never holds variables */
+	char *source;  /* bind, cache: path inside @from */
+	char *target;  /* as stated, possibly relative to the working directory */
+	char *id;      /* cache: defaults to the target; secret (whose source= is another
+			* spelling): to the target's last component; ssh: "default" */
+	char *env;     /* secret: variable to set; "" for the secret's own name */
 	bool readonly; /* bind, secret, ssh: by default; cache, tmpfs: when asked for */
 	bool required; /* secret, ssh */
 	enum cache_sharing sharing;
-	uint64_t size; /* tmpfs: bytes, 0: no limit */
+	uint64_t size;          /* tmpfs: bytes, 0: no limit */
 	int64_t mode, uid, gid; /* cache, secret, ssh; -1: not stated */
 };
 
@@ -143,11 +144,11 @@ struct build_stage {
 
 /* A plain value; everything in it is owned. */
 struct dockerfile {
-	char *name;   /* for errors: the path as the user would name it */
-	char **lines; /* the file, line by line, for excerpts in messages */
-	char *syntax; /* # syntax=…, NULL: none.  Not acted on. */
-	char *check;  /* # check=… */
-	char escape;  /* '\\' or '`' */
+	char *name;                  /* for errors: the path as the user would name it */
+	char **lines;                /* the file, line by line, for excerpts in messages */
+	char *syntax;                /* # syntax=…, NULL: none.  Not acted on. */
+	char *check;                 /* # check=… */
+	char escape;                 /* '\\' or '`' */
 	struct instruction *globals; /* ARG before the first FROM */
 	size_t n_globals;
 	struct build_stage *stages; /* in the order of the file; at least one */
@@ -169,6 +170,12 @@ const char *dockerfile_line(const struct dockerfile *d, int n);
 int instruction_parse(const char *text, bool trigger, struct instruction *out, struct err *e);
 void instruction_done(struct instruction *i);
 void instruction_copy(const struct instruction *from, struct instruction *to);
+
+/* RUN in shell form: the text for the stage's shell, heredocs put back; caller frees.
+ * NULL when it is one heredoc alone whose content begins with "#!": that is a
+ * program (i->heredocs[0]), to be put at /dev/pipes/NAME, mode 0755, and run without
+ * arguments and without the shell. */
+char *instruction_script(const struct instruction *run);
 
 /* Does what the instruction says change the config alone?  Then
  * instruction_apply() is all there is to do for it (WORKDIR also makes the

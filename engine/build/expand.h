@@ -25,10 +25,10 @@
 
 /* What the caller of the build says; borrowed. */
 struct build_input {
-	char *const *args;            /* --build-arg: "KEY=value" */
-	const char *platform;         /* of the result, "linux/arm/v7"; NULL: the host's */
-	const char *target;           /* TARGETSTAGE; NULL: "default" */
-	char escape;                  /* the Dockerfile's */
+	char *const *args;    /* --build-arg: "KEY=value" */
+	const char *platform; /* of the result, "linux/arm/v7"; NULL: the host's */
+	const char *target;   /* TARGETSTAGE; NULL: "default" */
+	char escape;          /* the Dockerfile's */
 };
 
 struct scope {
@@ -74,8 +74,8 @@ char **scope_unused_args(const struct build_input *input, const struct scope *co
  * kind: ADD COPY ENV EXPOSE LABEL STOPSIGNAL USER VOLUME WORKDIR, RUN --mount, and
  * heredoc bodies of COPY and ADD; the others are copied as they are.  ARG is copied
  * too: scope_declare() expands.  @out is done with instruction_done(). */
-int instruction_expand(const struct instruction *in, const struct scope *s,
-		       struct instruction *out, struct err *e);
+int instruction_expand(const struct instruction *in, const struct scope *s, struct instruction *out,
+		       struct err *e);
 
 /* One word: *out is freed by the caller.  -EINVAL: bad substitution, open quote,
  * ${x:?…} of an unset variable. */

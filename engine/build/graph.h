@@ -25,15 +25,15 @@ struct source_ref {
 };
 
 struct graph_node {
-	char *name;            /* the stage's name, or "stage-N" */
-	char *base_name;       /* FROM's argument, expanded */
-	char *platform;        /* --platform, expanded; NULL: the target's */
+	char *name;      /* the stage's name, or "stage-N" */
+	char *base_name; /* FROM's argument, expanded */
+	char *platform;  /* --platform, expanded; NULL: the target's */
 	struct source_ref base;
-	size_t *needs;         /* other stages, ascending, without duplicates: base first known */
+	size_t *needs; /* other stages, ascending, without duplicates: base first known */
 	size_t n_needs;
-	bool wanted;           /* the target needs it */
-	bool replaced;         /* a named context stands for it: base.kind is SOURCE_CONTEXT and
-				* its instructions do not count */
+	bool wanted;   /* the target needs it */
+	bool replaced; /* a named context stands for it: base.kind is SOURCE_CONTEXT and
+			* its instructions do not count */
 };
 
 struct stage_graph {

@@ -40,8 +40,8 @@ bool ignore_may_hold_wanted(const struct ignore *i, const char *dir);
  * that holds @path (NULL at the top), *state comes out for what is below @path when
  * it is a directory.  Free with ignore_state_free(). */
 struct ignore_state;
-bool ignore_match_below(const struct ignore *i, const struct ignore_state *parent,
-			const char *path, struct ignore_state **state);
+bool ignore_match_below(const struct ignore *i, const struct ignore_state *parent, const char *path,
+			struct ignore_state **state);
 void ignore_state_free(struct ignore_state *s);
 
 #endif

@@ -9,7 +9,19 @@
 
 #include "base/err.h"
 
-/* Does @name match as a whole?  The pattern is good: see wildcard_check(). */
+/* A pattern made ready to be matched many times; matching takes time in the product
+ * of both lengths at most, so no pattern can hang.  @deep as above. -EINVAL as
+ * wildcard_check(). */
+struct wildcard;
+int wildcard_new(const char *pattern, bool deep, struct wildcard **out, struct err *e);
+void wildcard_free(struct wildcard *w);
+static inline void wildcard_freep(struct wildcard **w)
+{
+	wildcard_free(*w);
+}
+bool wildcard_test(const struct wildcard *w, const char *name);
+
+/* Does @name match as a whole?  False also for a bad pattern. */
 bool wildcard_match(const char *pattern, const char *name);
 bool wildcard_match_deep(const char *pattern, const char *path);
 /* Are there wildcards in it at all?  (A plain path is looked up, not searched.) */

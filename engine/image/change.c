@@ -15,7 +15,8 @@
 #include "base/path.h"
 #include "base/strv.h"
 
-#define BLANKS " \t\r\n"
+#define BLANKS	 " \t\r\n"
+#define LIST_MAX 10000
 
 struct instruction {
 	const char *name;
@@ -78,20 +79,17 @@ char **change_split_words(const char *text, char escape, struct err *e)
 	return TAKE_PTR(words);
 }
 
-/* Exec form: 1 and *out; 0: this is shell form; -EINVAL: an array, but not of strings. */
-static int exec_form(const char *text, char ***out, struct err *e)
+int change_exec_form(const char *text, char ***out, struct err *e)
 {
 	_cleanup_(json_unrefp) json *j = NULL;
 	_cleanup_(strv_freep) char **words = xcalloc(1, sizeof(*words));
 
 	if (*text != '[')
 		return 0;
-	if (json_parse(text, strlen(text), &j, NULL) < 0 || !json_is_array(j)) {
-		/* No command starts like this, but a Python list does. */
-		if (skip_prefix(text, "['"))
-			return err_set(e, EINVAL, "a list needs double quotes: [\"…\"]");
+	if (json_parse(text, strlen(text), &j, NULL) < 0 || !json_is_array(j))
 		return 0;
-	}
+	if (json_len(j) > LIST_MAX)
+		return err_set(e, E2BIG, "a list of more than %d strings", LIST_MAX);
 	for (size_t i = 0; i < json_len(j); i++) {
 		if (!json_is_str(json_at(j, i)))
 			return err_set(e, EINVAL, "only strings may be in the list");
@@ -99,6 +97,28 @@ static int exec_form(const char *text, char ***out, struct err *e)
 	}
 	*out = TAKE_PTR(words);
 	return 1;
+}
+
+/* No command starts like this, but a Python list does. */
+static int exec_form(const char *text, char ***out, struct err *e)
+{
+	int r = change_exec_form(text, out, e);
+
+	if (r == 0 && skip_prefix(text, "['"))
+		return err_set(e, EINVAL, "a list needs double quotes: [\"…\"]");
+	return r;
+}
+
+char **change_with_shell(const struct image_config *c, const char *text)
+{
+	char **words = strv_copy(c->shell);
+
+	if (!words) {
+		strv_add(&words, "/bin/sh");
+		strv_add(&words, "-c");
+	}
+	strv_add(&words, text);
+	return words;
 }
 
 /* A command in either form: shell form is run by the image's shell. */
@@ -109,15 +129,8 @@ static int command(const struct image_config *c, const char *text, char ***out, 
 
 	if (r < 0)
 		return r;
-	if (r == 0) {
-		if (c->shell) {
-			words = strv_copy(c->shell);
-		} else {
-			strv_add(&words, "/bin/sh");
-			strv_add(&words, "-c");
-		}
-		strv_add(&words, text);
-	}
+	if (r == 0)
+		words = change_with_shell(c, text);
 	replace(out, words);
 	return 0;
 }
@@ -182,7 +195,7 @@ static int apply_label(struct image_config *c, const char *text, struct err *e)
 	return pairs(&c->labels, text, e);
 }
 
-static int expose(struct image_config *c, char *word, struct err *e)
+int change_expose(struct image_config *c, const char *word, struct err *e)
 {
 	_cleanup_(free_p) char *ports = xstrdup(word);
 	char *slash = strchr(ports, '/'), *dash;
@@ -218,7 +231,7 @@ static int apply_expose(struct image_config *c, const char *text, struct err *e)
 	int r = words ? 0 : -EINVAL;
 
 	for (char **w = words; r == 0 && *w; w++)
-		r = expose(c, *w, e);
+		r = change_expose(c, *w, e);
 	return r;
 }
 
@@ -240,15 +253,28 @@ static int apply_user(struct image_config *c, const char *text, struct err *e)
 	return single(text, &c->user, e);
 }
 
+void change_workdir(struct image_config *c, const char *dir)
+{
+	_cleanup_(free_p) char *old = TAKE_PTR(c->workdir);
+
+	c->workdir = path_absolute(old && *old == '/' ? old : "/", dir);
+}
+
 static int apply_workdir(struct image_config *c, const char *text, struct err *e)
 {
-	_cleanup_(free_p) char *dir = NULL, *old = NULL;
+	_cleanup_(free_p) char *dir = NULL;
 	int r = single(text, &dir, e);
 
-	if (r < 0)
-		return r;
-	old = TAKE_PTR(c->workdir);
-	c->workdir = path_absolute(old && *old == '/' ? old : "/", dir);
+	if (r == 0)
+		change_workdir(c, dir);
+	return r;
+}
+
+int change_add_volume(struct image_config *c, const char *dir, struct err *e)
+{
+	if (!*dir)
+		return err_set(e, EINVAL, "a volume cannot be an empty string");
+	add_once(&c->volumes, dir);
 	return 0;
 }
 
@@ -263,12 +289,10 @@ static int apply_volume(struct image_config *c, const char *text, struct err *e)
 		dirs = change_split_words(text, '\\', e);
 	if (!dirs)
 		return -EINVAL;
-	STRV_FOREACH (d, dirs) {
-		if (!**d)
-			return err_set(e, EINVAL, "a volume cannot be an empty string");
-		add_once(&c->volumes, *d);
-	}
-	return 0;
+	r = 0;
+	for (char **d = dirs; *d && r == 0; d++)
+		r = change_add_volume(c, *d, e);
+	return r;
 }
 
 static bool is_signal(const char *s)
@@ -284,7 +308,7 @@ static bool is_signal(const char *s)
 	return strncasecmp(name, "RTMIN", 5) == 0 || strncasecmp(name, "RTMAX", 5) == 0;
 }
 
-static int apply_stopsignal(struct image_config *c, const char *text, struct err *e)
+int change_stop_signal(struct image_config *c, const char *text, struct err *e)
 {
 	if (!is_signal(text))
 		return err_set(e, EINVAL, "\"%.100s\" is not a signal", text);
@@ -360,7 +384,7 @@ static bool parse_duration(const char *s, uint64_t *ns)
 	return true;
 }
 
-static int health_flag(struct image_health *h, const char *flag, struct err *e)
+int change_health_flag(struct image_health *h, const char *flag, struct err *e)
 {
 	const struct {
 		const char *name;
@@ -415,7 +439,7 @@ static int apply_healthcheck(struct image_config *c, const char *text, struct er
 	while (skip_prefix(text, "--")) {
 		_cleanup_(free_p) char *flag = xstrndup(text, strcspn(text, BLANKS));
 
-		r = health_flag(&h, flag, e);
+		r = change_health_flag(&h, flag, e);
 		if (r < 0)
 			return r;
 		text += strlen(flag);
@@ -451,7 +475,7 @@ static const struct instruction instructions[] = {
 	{ "LABEL", apply_label },
 	{ "ONBUILD", apply_onbuild },
 	{ "SHELL", apply_shell },
-	{ "STOPSIGNAL", apply_stopsignal },
+	{ "STOPSIGNAL", change_stop_signal },
 	{ "USER", apply_user },
 	{ "VOLUME", apply_volume },
 	{ "WORKDIR", apply_workdir },

@@ -20,4 +20,19 @@ int change_apply(struct image_config *c, const char *instruction, struct err *e)
  * the escape character, '\\' unless the Dockerfile says otherwise. */
 char **change_split_words(const char *text, char escape, struct err *e);
 
+/* ---- single settings, for callers that have split the line themselves ----------------- */
+
+/* Exec form: 1 and *out; 0: this is shell form.  -EINVAL: an array, but not of strings. */
+int change_exec_form(const char *text, char ***out, struct err *e);
+/* "80", "443/TCP", "8000-8010/udp". */
+int change_expose(struct image_config *c, const char *ports, struct err *e);
+int change_add_volume(struct image_config *c, const char *dir, struct err *e);
+/* Relative to the one before. */
+void change_workdir(struct image_config *c, const char *dir);
+int change_stop_signal(struct image_config *c, const char *text, struct err *e);
+/* "--interval=5s" and the others of HEALTHCHECK. */
+int change_health_flag(struct image_health *h, const char *flag, struct err *e);
+/* @words run by the image's shell (/bin/sh -c when it states none); caller frees. */
+char **change_with_shell(const struct image_config *c, const char *text);
+
 #endif

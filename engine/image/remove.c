@@ -14,6 +14,7 @@
 #include "base/path.h"
 #include "base/strv.h"
 #include "engine/image/ref.h"
+#include "engine/image/steps.h"
 #include "engine/image/store_internal.h"
 
 #define GARBAGE "garbage"
@@ -78,7 +79,7 @@ static int mark(struct store *s, struct map *needed, struct err *e)
 			mark_layer(s, *l, needed);
 		image_record_done(&rec);
 	}
-	return r;
+	return r < 0 ? r : steps_mark(s, needed, e);
 }
 
 /* Move what is in @dir and not needed to the directory @to. */

@@ -1,0 +1,396 @@
+/* engine/build/build.c: the builder: a process per stage, started when all it needs is
+ * done, watched until the target is.
+ *
+ * The stages' processes only read what was planned before they were forked; the results
+ * of stages come back through their sockets and are there for those that are forked
+ * later.  The first error ends the others.
+ */
+#include "engine/build/build.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/strv.h"
+#include "engine/build/internal.h"
+#include "engine/image/stage.h"
+
+#define TICK_MS 100
+
+void build_result_done(struct build_result *r)
+{
+	strv_free(r->moved);
+	free(r->failed);
+	*r = (struct build_result){ 0 };
+}
+
+/* ---- stages at work -------------------------------------------------------------------- */
+
+struct worker {
+	pid_t pid; /* 0: not started; -1: done */
+	int sock;
+	unsigned int *vertices; /* by step */
+	char *title;		/* of the step at hand */
+	unsigned int n;
+	bool open; /* the step at hand has begun and not ended */
+};
+
+struct crew {
+	struct build *b;
+	struct worker *workers; /* by stage */
+	size_t n_running, n_done;
+	struct build_result *out;
+	bool failed;
+};
+
+static bool is_ready(const struct crew *c, size_t stage)
+{
+	const struct graph_node *node = &c->b->graph.nodes[stage];
+
+	for (size_t i = 0; i < node->n_needs; i++)
+		if (!c->b->results[node->needs[i]].done)
+			return false;
+	return c->workers[stage].pid == 0;
+}
+
+static int start_worker(struct crew *c, size_t stage, struct err *e)
+{
+	struct worker *w = &c->workers[stage];
+	int p[2], r = fd_socketpair(SOCK_SEQPACKET, p, e);
+	pid_t pid;
+
+	if (r < 0)
+		return r;
+	fflush(NULL); /* or the child's copy of what is buffered would be written, too */
+	pid = fork();
+	if (pid < 0) {
+		r = err_errno(e, errno, "fork");
+		fd_close(p[0]);
+		fd_close(p[1]);
+		return r;
+	}
+	if (pid == 0) {
+		fd_close(p[0]);
+		exec_stage(c->b, stage, p[1]);
+	}
+	fd_close(p[1]);
+	w->pid = pid;
+	w->sock = p[0];
+	c->n_running++;
+	return 0;
+}
+
+static int start_ready(struct crew *c, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < c->b->graph.n_order; i++)
+		if (is_ready(c, c->b->graph.order[i]))
+			r = start_worker(c, c->b->graph.order[i], e);
+	return r;
+}
+
+static void reap(struct crew *c, struct worker *w)
+{
+	while (waitpid(w->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	w->pid = -1;
+	w->sock = fd_close(w->sock);
+	c->n_running--;
+}
+
+static void begin_step(struct crew *c, struct worker *w, const struct link_message *m)
+{
+	w->vertices = xreallocarray(w->vertices, m->step + 1, sizeof(*w->vertices));
+	w->vertices[m->step] = ++c->b->n_vertices;
+	w->n = m->step;
+	w->open = true;
+	free(w->title);
+	w->title = xstrndup(m->text, m->n);
+}
+
+static void pass_on(struct crew *c, struct worker *w, const struct link_message *m)
+{
+	struct build_event ev = { .kind = m->kind,
+				  .text = m->text,
+				  .n = m->n,
+				  .is_stderr = m->is_stderr,
+				  .elapsed = m->elapsed };
+
+	if (m->kind == BUILD_STARTED)
+		begin_step(c, w, m);
+	else if (m->kind == BUILD_DONE || m->kind == BUILD_CACHED)
+		w->open = false;
+	ev.vertex = w->vertices ? w->vertices[w->n] : 0;
+	c->b->h->event(c->b->h->data, &ev);
+}
+
+static int on_failure(struct crew *c, struct worker *w, const struct err *why, struct err *e)
+{
+	if (w->open) {
+		plan_event(c->b, BUILD_FAILED, w->vertices[w->n], why->msg, 0);
+		c->out->failed = TAKE_PTR(w->title);
+		c->out->failed_vertex = w->vertices[w->n];
+	}
+	if (e)
+		*e = *why;
+	return why->code ? -why->code : -EIO;
+}
+
+/* One message of a stage's process, or its end. */
+static int on_message(struct crew *c, size_t stage, struct err *e)
+{
+	struct worker *w = &c->workers[stage];
+	static struct link_message m; /* large, and only one at a time */
+	_cleanup_(fd_closep) int fd = -EBADF;
+	struct err died = ERR_INIT;
+	int r = link_receive(w->sock, &m, &fd, e);
+
+	if (r < 0)
+		return r;
+	if (r == 0) {
+		reap(c, w);
+		if (c->b->results[stage].done)
+			return 0;
+		err_set(&died, EIO, "the process of stage %s died", c->b->graph.nodes[stage].name);
+		return on_failure(c, w, &died, e);
+	}
+	if (m.kind == LINK_ERROR)
+		return on_failure(c, w, &m.err, e);
+	if (m.kind == LINK_RESULT)
+		return link_read_result(fd, &c->b->results[stage], e);
+	pass_on(c, w, &m);
+	return 0;
+}
+
+static int wait_for_work(struct crew *c, struct err *e)
+{
+	size_t n = c->b->graph.n, used = 0;
+	_cleanup_(free_p) struct pollfd *p = xcalloc(n + 1, sizeof(*p));
+	_cleanup_(free_p) size_t *stages = xcalloc(n + 1, sizeof(*stages));
+	int r = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (c->workers[i].pid <= 0)
+			continue;
+		stages[used] = i;
+		p[used++] = (struct pollfd){ .fd = c->workers[i].sock, .events = POLLIN };
+	}
+	p[used] = (struct pollfd){ .fd = c->b->h->cancel_fd, .events = POLLIN };
+	if (poll(p, used + 1, c->b->h->tick ? TICK_MS : -1) < 0 && errno != EINTR)
+		return err_errno(e, errno, "poll");
+	if (p[used].revents)
+		return err_set(e, ECANCELED, "canceled");
+	for (size_t i = 0; r == 0 && i < used; i++)
+		if (p[i].revents)
+			r = on_message(c, stages[i], e);
+	if (c->b->h->tick)
+		c->b->h->tick(c->b->h->data);
+	return r;
+}
+
+static void end_workers(struct crew *c)
+{
+	for (size_t i = 0; i < c->b->graph.n; i++) {
+		struct worker *w = &c->workers[i];
+
+		if (w->pid > 0) {
+			(void)kill(w->pid, SIGKILL); /* ours, and not reaped: the pid is good */
+			reap(c, w);
+			if (w->open && w->title)
+				plan_event(c->b, BUILD_CANCELED, w->vertices[w->n], "", 0);
+		}
+		free(w->vertices);
+		free(w->title);
+	}
+	free(c->workers);
+}
+
+static int run_stages(struct build *b, struct build_result *out, struct err *e)
+{
+	struct crew c = { .b = b, .out = out };
+	int r;
+
+	c.workers = xcalloc(b->graph.n, sizeof(*c.workers));
+	r = start_ready(&c, e);
+	while (r == 0 && c.n_running > 0) {
+		r = wait_for_work(&c, e);
+		if (r == 0)
+			r = start_ready(&c, e);
+	}
+	end_workers(&c);
+	return r;
+}
+
+/* ---- a build's own directory ------------------------------------------------------------- */
+
+static char *work_top(const struct dirs *d)
+{
+	return xasprintf("%s/build/work", d->root);
+}
+
+void build_sweep(const struct dirs *d)
+{
+	_cleanup_(free_p) char *top = work_top(d);
+	_cleanup_(dir_closep) DIR *dir = opendir(top);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		_cleanup_(free_p) char *project = NULL;
+		_cleanup_(fd_closep) int fd = -EBADF;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		fd = openat(dirfd(dir), entry->d_name,
+			    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+			continue; /* its builder lives */
+		project = xasprintf(RUNNER_PREFIX "%s", entry->d_name);
+		if (runner_clean(d, project, NULL) == 0)
+			(void)rm_rf(dirfd(dir), entry->d_name, NULL); /* else next time */
+	}
+}
+
+static int make_work(struct build *b, struct err *e)
+{
+	_cleanup_(free_p) char *top = work_top(b->o->dirs);
+	char id[17];
+	int r;
+
+	build_sweep(b->o->dirs);
+	random_hex(id, 8);
+	b->id = xstrdup(id);
+	b->project = xasprintf(RUNNER_PREFIX "%s", id);
+	b->work = path_join(top, id);
+	b->digests = xasprintf("%s/build/digests", b->o->dirs->root);
+	r = mkdir_p(AT_FDCWD, b->work, 0700, e);
+	if (r < 0)
+		return r;
+	b->work_fd = open(b->work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (b->work_fd < 0 || flock(b->work_fd, LOCK_EX) < 0)
+		return err_errno(e, errno, "lock %s", b->work);
+	return 0;
+}
+
+static int open_store(struct build *b, struct err *e)
+{
+	_cleanup_(free_p) char *images = dirs_images(b->o->dirs);
+	int r = store_open(images, &b->store, e);
+
+	return r < 0 ? r : stage_begin(b->store, &b->hold, e);
+}
+
+static void close_build(struct build *b)
+{
+	for (size_t i = 0; i < b->n_contexts; i++) {
+		fd_close(b->contexts[i].fd);
+		free(b->contexts[i].path);
+		free(b->contexts[i].image);
+		free(b->contexts[i].ignore_name);
+		ignore_free(b->contexts[i].ignore);
+	}
+	free(b->contexts);
+	strv_free(b->context_names);
+	for (size_t i = 0; b->results && i < b->graph.n; i++) {
+		image_config_done(&b->results[i].config);
+		strv_free(b->results[i].args);
+	}
+	free(b->results);
+	graph_done(&b->graph);
+	dockerfile_done(&b->file);
+	map_done(&b->images);
+	stage_free(b->hold);
+	store_close(b->store);
+	free(b->id);
+	free(b->work);
+	free(b->digests);
+	free(b->project);
+}
+
+static void warn_unused_args(struct build *b)
+{
+	const struct scope *scopes[] = { &b->graph.global };
+	_cleanup_(strv_freep) char **unused = NULL;
+
+	(void)scopes;
+	(void)unused;
+}
+
+static int build(struct build *b, struct build_result *out, struct err *e)
+{
+	unsigned int vertex;
+	int r = make_work(b, e);
+
+	if (r == 0)
+		r = open_store(b, e);
+	if (r < 0)
+		return r;
+	vertex = ++b->n_vertices;
+	plan_event(b, BUILD_STARTED, vertex, "[internal] load build definition from Dockerfile", 0);
+	r = plan_contexts(b, e);
+	if (r == 0)
+		r = plan_dockerfile(b, e);
+	if (r < 0) {
+		plan_event(b, BUILD_FAILED, vertex, e ? e->msg : "", 0);
+		return r;
+	}
+	plan_event(b, BUILD_DONE, vertex, "", 0);
+	b->results = xcalloc(b->graph.n, sizeof(*b->results));
+	if (b->o->check)
+		return 0;
+	r = plan_images(b, e);
+	if (r == 0)
+		r = run_stages(b, out, e);
+	warn_unused_args(b);
+	return r < 0 ? r : result_commit(b, out, e);
+}
+
+int build_run(const struct build_options *o, const struct build_handler *h,
+	      struct build_result *out, struct err *e)
+{
+	struct build b = { .o = o,
+			   .h = h,
+			   .work_fd = -EBADF,
+			   .images = MAP_INIT_FREE(image_free),
+			   .now = now_real_ns() };
+	struct err gone = ERR_INIT;
+	int r, r2;
+
+	*out = (struct build_result){ 0 };
+	r = build(&b, out, e);
+	if (b.work_fd >= 0) {
+		r2 = runner_clean(o->dirs, b.project, &gone);
+		err_keep_first(&r, e, r2, &gone);
+		(void)rm_rf(AT_FDCWD, b.work, NULL); /* else the next build's sweep */
+		fd_close(b.work_fd);
+	}
+	close_build(&b);
+	return r;
+}
+
+/* ---- the cache ---------------------------------------------------------------------------- */
+
+int build_prune(const struct dirs *d, uint64_t before, size_t *n, uint64_t *freed, struct err *e)
+{
+	_cleanup_(free_p) char *images = dirs_images(d);
+	_cleanup_(free_p) char *mounts = xasprintf("%s/build/mounts", d->root);
+	_cleanup_(free_p) char *digests = xasprintf("%s/build/digests", d->root);
+	_cleanup_(store_closep) struct store *s = NULL;
+	int r;
+
+	build_sweep(d);
+	r = store_open(images, &s, e);
+	if (r == 0)
+		r = steps_prune(s, before, n, freed, e);
+	if (r == 0 && before == UINT64_MAX) {
+		r = rm_rf(AT_FDCWD, mounts, e);
+		(void)unlink(digests); /* costs time at the next build, nothing else */
+	}
+	return r;
+}

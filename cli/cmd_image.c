@@ -343,10 +343,12 @@ static const struct command image_import = {
 /* ---- the family --------------------------------------------------------------------------------
  */
 
-extern const struct command cmd_image_pull, cmd_image_push, cmd_load, cmd_save;
+extern const struct command cmd_image_build, cmd_image_pull, cmd_image_push, cmd_load, cmd_save;
 
-static const struct command *const subs[] = { &image_import, &image_inspect, &cmd_load,  &image_ls,
-					      &image_prune,  &cmd_image_pull, &cmd_image_push, &image_rm,      &cmd_save,  &image_tag, NULL };
+static const struct command *const subs[] = {
+	&cmd_image_build, &image_import,   &image_inspect, &cmd_load, &image_ls,  &image_prune,
+	&cmd_image_pull,  &cmd_image_push, &image_rm,      &cmd_save, &image_tag, NULL
+};
 
 const struct command cmd_image = {
 	.name = "image",

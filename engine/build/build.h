@@ -38,7 +38,7 @@ struct build_options {
 	int context_fd;		     /* borrowed; -EBADF: none (an empty context) */
 	const char *dockerfile;	     /* path, relative to the context; NULL: Dockerfile */
 	const char *dockerfile_text; /* the text itself */
-	const char *dockerfile_name; /* what errors call that text */
+	const char *dockerfile_name; /* what errors call it; NULL: @dockerfile */
 	const char *target, *platform;
 	char *const *args;   /* KEY=value */
 	char *const *labels; /* KEY=value */

@@ -217,8 +217,8 @@ void digests_save(struct digests *d)
 		/* Over a record that a crash left half written. */
 		whole = st.st_size - st.st_size % (off_t)sizeof(struct file_record);
 		if (lseek(fd, whole, SEEK_SET) == whole &&
-		    fd_write_all(fd, d->fresh.data, d->fresh.len) < 0)
-			(void)ftruncate(fd, whole);
+		    fd_write_all(fd, d->fresh.data, d->fresh.len) < 0 && ftruncate(fd, whole) < 0)
+			return; /* a torn record at the end is written over next time */
 	}
 	buf_truncate(&d->fresh, 0);
 }

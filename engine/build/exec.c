@@ -273,6 +273,15 @@ static int enter_namespace(struct err *e)
 	return 0;
 }
 
+/* A descriptor opened before is of the former namespace's mount, and rename(2) does not
+ * cross mounts even where both show the same. */
+static int reopen_store(struct build *b, struct err *e)
+{
+	_cleanup_(free_p) char *path = xstrdup(store_path(b->store));
+
+	return store_open(path, &b->store, e); /* the old one is the hold's, and stays */
+}
+
 static bool without_cache(const struct run *r)
 {
 	const struct build_options *o = r->b->o;
@@ -294,6 +303,8 @@ _Noreturn void exec_stage(struct build *b, size_t index, int sock)
 	r.no_cache = without_cache(&r);
 	r.work = xasprintf("%s/%zu", b->work, index);
 	code = enter_namespace(&e);
+	if (code == 0)
+		code = reopen_store(b, &e);
 	if (code == 0)
 		code = mkdir_p(AT_FDCWD, r.work, 0700, &e);
 	if (code == 0)

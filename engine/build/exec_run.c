@@ -20,10 +20,6 @@
 #define PIPES	     "/dev/pipes/"
 #define CACHE_TRIES  100
 
-struct stub {
-	char *path; /* what was missing of a mount's target, from the first such component */
-};
-
 struct running {
 	struct run *r;
 	const struct instruction *i;
@@ -222,7 +218,7 @@ static int add_cache(struct running *x, size_t at, struct err *e)
 	const struct run_mount *m = &x->i->mounts[at];
 	_cleanup_(free_p) char *target = target_of(x, m), *dir = NULL;
 	struct mount_spec *spec;
-	bool fresh;
+	bool fresh = false;
 	int code = open_cache(x, m, m->id ?: target, &dir, &fresh, e);
 
 	if (code == 0 && fresh)

@@ -137,7 +137,7 @@ static int read_dockerfile(struct build *b, struct buf *text, char **name, struc
 		*name = xstrdup(b->o->dockerfile_name ?: "Dockerfile");
 		return 0;
 	}
-	*name = xstrdup(path);
+	*name = xstrdup(b->o->dockerfile_name ?: path);
 	r = file_read_follow(b->contexts[0].fd, path, DOCKERFILE_MAX_SIZE, text, e);
 	if (r == -ENOENT && !b->o->dockerfile) {
 		if (file_read_follow(b->contexts[0].fd, "dockerfile", DOCKERFILE_MAX_SIZE, text,

@@ -9,6 +9,7 @@
 #include "base/strv.h"
 #include "cli/build_view.h"
 #include "cli/images_view.h"
+#include "cli/pulling.h"
 #include "engine/image/ref.h"
 
 #define SECRET_MAX (500U << 10) /* bytes, as BuildKit's */
@@ -223,6 +224,29 @@ int builder_add_cache(struct builder *b, const char *text, bool to, struct err *
 	return 0;
 }
 
+/* ---- base images --------------------------------------------------------------------------- */
+
+struct fetching {
+	struct context *ctx;
+	const char *platform;
+	bool quiet;
+};
+
+static int fetch_image(void *data, const char *ref, bool always, struct err *e)
+{
+	struct fetching *f = data;
+	struct pull_item item = { .ref = ref, .platform = f->platform, .lenient = false };
+	_cleanup_(store_closep) struct store *store = NULL;
+	struct pull_result result = { 0 };
+	int r = images_open(f->ctx, true, &store, e);
+
+	if (r < 0)
+		return r;
+	r = pulling_run(f->ctx, store, &item, 1, f->quiet, &result, e);
+	pull_result_done(&result);
+	return r;
+}
+
 /* ---- running ------------------------------------------------------------------------------- */
 
 static int set_epoch(struct builder *b, struct err *e)
@@ -244,6 +268,7 @@ int builder_run(struct context *ctx, struct builder *b, const char *mode, bool q
 		const char *label, struct build_result *out, struct err *e)
 {
 	_cleanup_(build_view_freep) struct build_view *view = NULL;
+	struct fetching fetching = { .ctx = ctx, .platform = b->o.platform, .quiet = quiet };
 	struct build_handler h;
 	int cancel, r = set_epoch(b, e);
 
@@ -260,6 +285,8 @@ int builder_run(struct context *ctx, struct builder *b, const char *mode, bool q
 		return r;
 	h = build_view_handler(view, cancel);
 	b->o.dirs = &ctx->dirs;
+	b->o.fetch = fetch_image;
+	b->o.data = &fetching;
 	b->o.args = b->args;
 	b->o.labels = b->labels;
 	b->o.tags = b->tags;

@@ -17,6 +17,7 @@
 /* Flags that `up` and `create` share come first, so that one table entry fits both. */
 struct make_options {
 	bool build, no_build, force_recreate, no_recreate, remove_orphans, quiet_pull, yes;
+	bool quiet_build;
 	char **scale;
 	const char *pull;
 };
@@ -24,7 +25,7 @@ struct make_options {
 struct up_options {
 	struct make_options make;
 	bool abort_on_exit, abort_on_failure, always_recreate_deps, attach_dependencies, detach;
-	bool menu, no_color, no_deps, no_log_prefix, no_start, quiet_build, renew_anon_volumes;
+	bool menu, no_color, no_deps, no_log_prefix, no_start, renew_anon_volumes;
 	bool timestamps, wait, watch;
 	char **attach, **no_attach;
 	const char *exit_code_from;
@@ -79,7 +80,7 @@ static const struct option_spec up_flags[] = {
 	OPTION_BOOL("no-deps", 0, O, no_deps, "Don't start linked services"),
 	OPTION_BOOL("no-log-prefix", 0, O, no_log_prefix, "Don't print prefix in logs"),
 	OPTION_BOOL("no-start", 0, O, no_start, "Don't start the services after creating them"),
-	OPTION_BOOL("quiet-build", 0, O, quiet_build, "Suppress the build output"),
+	OPTION_BOOL("quiet-build", 0, O, make.quiet_build, "Suppress the build output"),
 	OPTION_BOOL("renew-anon-volumes", 'V', O, renew_anon_volumes,
 		    "Recreate anonymous volumes instead of retrieving data from the previous "
 		    "containers"),
@@ -184,6 +185,9 @@ static int provide(struct context *ctx, char *const *services, const struct plan
 	const struct provide_options o = {
 		.policy = streq(m->pull, "policy") ? NULL : m->pull,
 		.quiet = m->quiet_pull,
+		.build = m->build,
+		.no_build = m->no_build,
+		.quiet_build = m->quiet_build,
 	};
 	int r = service_closure(ctx, services, po->no_deps, &closure, e);
 

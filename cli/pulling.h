@@ -28,6 +28,8 @@ struct provide_options {
 	const char *policy; /* of the command line, over that of the services; NULL: theirs */
 	bool quiet;
 	bool ignore_failures, ignore_buildable;
+	bool build, no_build; /* `up --build`: anew whatever is there; --no-build: never */
+	bool quiet_build;
 	bool explicit_pull; /* `comp pull`: what is there is looked up again */
 };
 /* Pull what the services named (NULL: all enabled) and their pre_start hooks need: each image

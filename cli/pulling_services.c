@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/map.h"
 #include "base/strv.h"
+#include "cli/build_services.h"
 #include "cli/images_view.h"
 #include "cli/pulling.h"
 #include "cli/resources.h"
@@ -128,12 +129,40 @@ static int want_service(struct wanted *w, struct context *ctx, struct store *sto
 	return r;
 }
 
-/* Where the builder comes in: @services have `build:`, and perhaps an image that is
- * missing.  @policy: of the command line, or NULL.  Until then translation says what is missing. */
-static int provide_built(struct context *ctx, char *const *services,
+/* Must the image of a service with `build:` be built before it can start? */
+static int wants_build(struct context *ctx, struct store *store, const char *name,
+		       const struct provide_options *o, bool *out, struct err *e)
+{
+	const struct node *service = project_service(ctx->project, name);
+	struct pull_policy policy;
+	struct pull_state state;
+	int r = policy_of(service, o, &policy, e);
+
+	if (r < 0)
+		return r;
+	look_up(store, project_image_name(ctx->project, name), NULL, &state);
+	*out = o->build || policy.when == PULL_BUILD || !state.present;
+	return 0;
+}
+
+/* Of @services, which have `build:`, those whose image is missing or shall be made anew. */
+static int provide_built(struct context *ctx, struct store *store, char *const *services,
 			 const struct provide_options *o, struct err *e)
 {
-	return 0;
+	const struct build_services_options bo = { .quiet = o->quiet_build };
+	_cleanup_(strv_freep) char **wanted = NULL;
+	int r = 0;
+
+	for (; r == 0 && services && *services; services++) {
+		bool want = false;
+
+		r = wants_build(ctx, store, *services, o, &want, e);
+		if (want)
+			strv_add(&wanted, *services);
+	}
+	if (r < 0 || !wanted || o->no_build || ctx->global.dry_run)
+		return r;
+	return build_services(ctx, wanted, &bo, e);
 }
 
 static int say_skipped(struct context *ctx, const struct wanted *w, bool quiet, struct err *e)
@@ -206,6 +235,6 @@ int provide_images(struct context *ctx, char *const *services, const struct prov
 	if (r == 0)
 		r = pull_wanted(ctx, store, &w, o->quiet, e);
 	if (r == 0 && w.built)
-		r = provide_built(ctx, w.built, o, e);
+		r = provide_built(ctx, store, w.built, o, e);
 	return r;
 }

@@ -482,6 +482,22 @@ static bool set_network(struct running *x)
 	return x->spec->net.mode == NAMESPACE_PRIVATE;
 }
 
+/* The heredoc as a program: a bind, since files of ours lie where nothing can be executed. */
+static int add_script(struct running *x, const struct heredoc *h, struct err *e)
+{
+	_cleanup_(free_p) char *path = xasprintf("%s/%u", x->r->work, x->r->serial++);
+	_cleanup_(free_p) char *target = xasprintf(PIPES "%s", h->name);
+	struct mount_spec *m;
+	int r = file_write_atomic(AT_FDCWD, path, h->content, strlen(h->content), 0755, false, e);
+
+	if (r < 0)
+		return r;
+	m = add_mount(x, MOUNT_BIND, target);
+	m->source = TAKE_PTR(path);
+	m->read_only = true;
+	return 0;
+}
+
 static int make_spec(struct running *x, struct err *e)
 {
 	struct run *r = x->r;
@@ -512,11 +528,8 @@ static int make_spec(struct running *x, struct err *e)
 	code = set_security(x, e);
 	if (code == 0)
 		code = add_mounts(x, e);
-	if (code == 0 && is_whole_heredoc(x->i) && skip_prefix(h->content, "#!")) {
-		_cleanup_(free_p) char *target = xasprintf(PIPES "%s", h->name);
-
-		add_file(x, target, h->content, strlen(h->content), NULL, 0755);
-	}
+	if (code == 0 && is_whole_heredoc(x->i) && skip_prefix(h->content, "#!"))
+		code = add_script(x, h, e);
 	return code;
 }
 

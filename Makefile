@@ -152,7 +152,8 @@ BUILD_PACKAGES := gcc libc6-dev make pkg-config libyaml-dev libnl-3-dev libnl-ro
 	libcurl4-openssl-dev musl-tools
 DEMO_PACKAGES  := mmdebstrap ca-certificates curl
 CHECK_PACKAGES := libcmocka-dev busybox-static skopeo nftables iproute2 python3 attr zstd jq \
-	curl procps mmdebstrap shellcheck docker-registry apache2-utils openssl
+	curl procps mmdebstrap shellcheck systemd docker-registry \
+	apache2-utils openssl
 INSTALL := DEBIAN_FRONTEND=noninteractive tests/lib/apt-install
 
 .PHONY: help demo demo-down check check-unit check-fuzz check-spec check-integration check-faults bench \

@@ -65,7 +65,8 @@ struct call {
 	char *location; /* of an upload */
 	struct challenge challenge;
 	int n_redirects, n_tries, n_tries_all, n_auth;
-	bool foreign; /* sent to another origin */
+	bool foreign;  /* sent to another origin */
+	bool vouched;  /* sent with credentials */
 	uint64_t wait_until, said;
 	struct http_transfer *transfer;
 	struct call *next;
@@ -347,20 +348,23 @@ static char *basic_header(const struct endpoint *p)
 	return buf_take(&b);
 }
 
-static void add_authorization(struct call *k, char ***headers)
+static bool add_authorization(struct call *k, char ***headers)
 {
 	struct endpoint *p = k->endpoint;
 	_cleanup_(free_p) char *scope = scope_of(k), *origin = origin_of(k->url);
 	struct token *t = map_get(&p->tokens, scope);
 
 	if (!origin || !streq(origin, p->origin))
-		return;
+		return false;
 	if (t && t->expires > now_mono_ns())
 		strv_addf(headers, "Authorization: Bearer %s", t->text);
 	else if (p->token)
 		strv_addf(headers, "Authorization: Bearer %s", p->token);
 	else if (p->basic)
 		strv_add_take(headers, basic_header(p));
+	else
+		return false;
+	return true;
 }
 
 static void add_accept(char ***headers)
@@ -395,7 +399,7 @@ static void prepare(struct call *k, struct http_request *q, char ***headers)
 		strv_addf(headers, "Range: bytes=%ju-", (uintmax_t)k->got);
 	if (k->kind == CALL_GET && k->path && skip_prefix(k->path, "manifests/"))
 		add_accept(headers);
-	add_authorization(k, headers);
+	k->vouched = add_authorization(k, headers);
 }
 
 static void call_send(struct call *k)
@@ -713,7 +717,7 @@ static void unauthorized(struct call *k, const struct http_answer *a)
 	if (k->n_auth++ >= 2 || k->challenge.kind == CHALLENGE_NONE) {
 		fail_unauthorized(k, "the registry");
 	} else if (k->challenge.kind == CHALLENGE_BASIC) {
-		if (p->basic || !p->user) {
+		if (k->vouched || !p->user) {
 			fail_unauthorized(k, "the registry");
 			return;
 		}

@@ -328,6 +328,8 @@ static void on_tags(void *data, struct registry_answer *a)
 	_cleanup_(buf_done) struct buf hint = BUF_INIT;
 
 	j->call = NULL;
+	if (a->status == 404)
+		err_set(&j->failed, ENOENT, "the registry has no such repository");
 	if (!a->e.code && json_parse(buf_str(&a->body), a->body.len, &o, NULL) == 0)
 		tags = json_get_strv(o, "tags");
 	for (char **t = tags; t && *t; t++)

@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# A registry that lies, stalls, redirects and cuts: what can be mended is, all else is one clear
+# error, and the store stays as it was.
+. "$(dirname "$0")/../lib/tap.sh"
+. "$LIB/registry.sh"
+plan 83
+
+trap 'registries_stop; finish' EXIT
+export HOME=$WORK/home DOCKER_CONFIG=$WORK/docker COMP_REGISTRIES=$WORK/registries.json
+mkdir -p "$HOME" "$DOCKER_CONFIG" "$WORK/h" "$WORK/s"
+printf '{"timeout": 2}' >"$COMP_REGISTRIES"
+make_ca
+PORT=$(free_port)
+start_service "$PORT" "$LIB/hostile-registry" "$PORT" "$WORK/h"
+R=localhost:$PORT
+until_true 5 test -s "$WORK/h/manifest"
+CANARY=$(cat "$WORK/h/canary")
+printf '{"auths": {"%s": {"auth": "%s"}}}' "$R" "$(printf 'dave:topsecret' | base64)" \
+	>"$DOCKER_CONFIG/config.json"
+tiny_image keep:1
+
+snapshot() {
+	(cd "$COMP_ROOT/images" && find . ! -name using ! -name lock -printf '%p %s\n' | sort | md5sum)
+}
+BEFORE=$(snapshot)
+
+# works MODE: the pull succeeds in spite of MODE
+works() {
+	ok "$1: pulled all the same" timeout 60 "$COMP" image pull "$R/$1/x:1"
+	is "$1: whole" "$(cat "$COMP_ROOT"/images/layers/*/hello 2>/dev/null)" "hello"
+	comp image rm -f "$R/$1/x:1" >/dev/null 2>&1
+}
+
+# refused MODE REGEX [REF]: the pull fails with one message, in bounded time, and leaves nothing
+refused() {
+	local out code
+	out=$(timeout 40 "$COMP" image pull -q "${3:-$R/$1/x:1}" 2>&1)
+	code=$?
+	if [ "$code" = 1 ] && grep -qE "$2" <<<"$out" && ! grep -q 'topsecret' <<<"$out"; then
+		pass "$1: refused"
+	else
+		fail "$1: refused" "exit $code (wanted 1), /$2/:"$'\n'"$out"
+	fi
+	is "$1: the store is as it was" "$(snapshot)" "$BEFORE"
+}
+
+works plain
+works cut
+like "cut: it went on from where it was" "$(cat "$WORK/h/log")" 'GET /v2/cut/blobs/.* bytes=2097152-'
+works norange
+start=$(date +%s%N)
+works busy
+ok "busy: Retry-After was obeyed" test $(($(date +%s%N) - start)) -gt 1000000000
+
+refused wrongrange 'another part'
+refused truncated 'cut'
+refused shorter 'bytes, and should have|connection was cut'
+refused flipped 'the content of sha256:[0-9a-f]+ is sha256|damaged'
+refused longer 'more than it announced'
+refused endless 'more than it announced'
+refused endlessmanifest 'more than it announced'
+refused endlessheaders 'header'
+refused flippedconfig 'the content of sha256'
+refused flippedmanifest 'the content of sha256'
+refused flippedmanifest 'the content of sha256' \
+	"$R/flippedmanifest/x@$(cat "$WORK/h/manifest")"
+refused both 'both an index and a manifest'
+refused othertype 'not an index|announced|missing'
+refused twice 'layers'
+refused badalgo 'is not a sha256 digest'
+refused hugelayer 'no space left on device'
+refused urls '404|BLOB_UNKNOWN'
+refused slow 'too slow'
+refused silent 'too slow'
+refused alwaysbusy '503'
+refused basicloop '401.*tried: user dave from'
+refused bearerloop '401.*tried: user dave from'
+refused ssrf 'token server that credentials may not go to'
+refused badtoken 'gave no token'
+refused redirectloop 'more than 5 redirects'
+refused redirectfile 'redirects to nowhere'
+refused redirect401 'redirects to asks for credentials'
+refused evilerror 'X:  \[2Jgone'
+works redirect
+unlike "nothing secret reached the other host" "$(grep "^$CANARY " "$WORK/h/log")" 'Basic|Bearer'
+like "where the redirected layer came from" "$(cat "$WORK/h/log")" "^$CANARY GET /elsewhere/redirect/"
+unlike "urls of a descriptor were not asked" "$(cat "$WORK/h/log")" '/elsewhere/urls'
+
+# ---- from https to http ---------------------------------------------------------------------
+PORT2=$(free_port)
+start_service "$PORT2" "$LIB/hostile-registry" "$PORT2" "$WORK/s" --tls "$WORK/server.pem" \
+	"$WORK/server.key"
+until_true 5 test -s "$WORK/s/manifest"
+refused downgrade 'from https to http' "localhost:$PORT2/downgrade/x:1"
+
+# ---- mirrors -----------------------------------------------------------------------------------
+printf '{"timeout": 2, "registries": {"localhost:%s": {"mirrors": ["http://localhost:%s/"]}}}' \
+	"$PORT2" "$PORT" >"$COMP_REGISTRIES"
+ok "a mirror is asked first" timeout 60 "$COMP" image pull -q "localhost:$PORT2/plain/x:1"
+unlike "and then the registry is not" "$(cat "$WORK/s/log")" '/v2/plain/'
+comp image rm -f "localhost:$PORT2/plain/x:1" >/dev/null 2>&1
+printf '{"timeout": 2, "registries": {"localhost:%s": {"mirrors": ["http://localhost:%s/"]}}}' \
+	"$PORT2" "$(free_port)" >"$COMP_REGISTRIES"
+ok "a mirror that is not there is passed over" timeout 60 "$COMP" image pull -q \
+	"localhost:$PORT2/plain/x:1"
+comp image rm -f "localhost:$PORT2/plain/x:1" >/dev/null 2>&1
+printf '{"timeout": 2}' >"$COMP_REGISTRIES"
+
+# ---- ^C and death ---------------------------------------------------------------------------------
+timeout --foreground -s INT 1 "$COMP" image pull -q "$R/slow/x:1" >/dev/null 2>&1 &
+wait $!
+is "^C leaves the store as it was" "$(snapshot)" "$BEFORE"
+timeout --foreground -s KILL 1 "$COMP" image pull -q "$R/slow/x:1" >/dev/null 2>&1
+sleep 0.3
+unlike "comp-fetch does not outlive comp" "$(ps -eo args)" "^comp-fetch $R"
+works plain
+is "what a killed pull left is gone with the next" "$(ls "$COMP_ROOT/images/tmp")" ""
+
+# ---- a full disk ----------------------------------------------------------------------------------
+mkdir "$WORK/small"
+mount -t tmpfs -o size=6m comp-test "$WORK/small"
+fails "a full disk" 1 'no space left on device' env COMP_ROOT="$WORK/small" "$COMP" image pull -q \
+	"$R/plain/x:1"
+is "leaves nothing" "$(find "$WORK/small" -type f ! -name using ! -name lock -size +0)" ""
+umount "$WORK/small"
+registries_stop
+done_testing

@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/humanize.h"
 #include "cli/images_view.h"
+#include "cli/prune.h"
 #include "cli/template.h"
 #include "engine/image/ref.h"
 
@@ -189,10 +190,6 @@ static const struct option_spec rm_flags[] = {
 	OPTION_BOOL("force", 'f', O, force, "Force removal of the image"),
 	OPTION_END,
 };
-static const struct option_spec prune_flags[] = {
-	OPTION_BOOL("force", 'f', O, force, "Do not prompt for confirmation"),
-	OPTION_END,
-};
 #undef O
 
 static void print_removed(struct context *ctx, const struct removed *r)
@@ -237,28 +234,34 @@ static const struct command image_rm = {
 	.run = run_rm,
 };
 
+struct image_prune_options {
+	bool all, force;
+	char **filters;
+};
+#define O struct image_prune_options
+static const struct option_spec prune_flags[] = {
+	OPTION_BOOL("all", 'a', O, all, "Remove all unused images, not just dangling ones"),
+	OPTION_STRINGS("filter", 0, O, filters,
+		       "Provide filter values: until=TIME, label=KEY[=VALUE], label!=KEY[=VALUE]"),
+	OPTION_BOOL("force", 'f', O, force, "Do not prompt for confirmation"),
+	OPTION_END,
+};
+#undef O
+
 static int run_prune(struct context *ctx, struct invocation *in, struct err *e)
 {
-	const struct image_rm_options *o = in->options;
-	_cleanup_(removed_done) struct removed removed = { 0 };
-	_cleanup_(store_closep) struct store *store = NULL;
-	int r = images_open(ctx, true, &store, e);
+	const struct image_prune_options *o = in->options;
+	const struct prune_request q = { .images = true, .all_images = o->all, .force = o->force };
 
-	if (r < 0)
-		return r;
-	if (!o->force && !ctx_confirm(ctx, "This removes all images without a name. Are you sure?"))
-		return 0;
-	r = store_prune(store, images_in_use, ctx, &removed, e);
-	print_removed(ctx, &removed);
-	return r;
+	return prune_run(ctx, &q, o->filters, e);
 }
 
 static const struct command image_prune = {
 	.name = "prune",
 	.args = "[OPTIONS]",
-	.summary = "Remove images without a name",
+	.summary = "Remove unused images",
 	.options = prune_flags,
-	.options_size = sizeof(struct image_rm_options),
+	.options_size = sizeof(struct image_prune_options),
 	.run = run_prune,
 };
 
@@ -343,11 +346,13 @@ static const struct command image_import = {
 /* ---- the family --------------------------------------------------------------------------------
  */
 
-extern const struct command cmd_image_build, cmd_image_pull, cmd_image_push, cmd_load, cmd_save;
+extern const struct command cmd_image_build, cmd_image_pull, cmd_image_push, cmd_load, cmd_save,
+	image_history;
 
 static const struct command *const subs[] = {
-	&cmd_image_build, &image_import,   &image_inspect, &cmd_load, &image_ls,  &image_prune,
-	&cmd_image_pull,  &cmd_image_push, &image_rm,      &cmd_save, &image_tag, NULL
+	&cmd_image_build, &image_history,  &image_import,	&image_inspect, &cmd_load,
+	&image_ls,	  &image_prune,	   &cmd_image_pull, &cmd_image_push, &image_rm,
+	&cmd_save,	  &image_tag,	   NULL
 };
 
 const struct command cmd_image = {

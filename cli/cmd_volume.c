@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/format.h"
 #include "cli/humanize.h"
+#include "cli/prune.h"
 #include "cli/rows.h"
 #include "volumes/volume.h"
 
@@ -373,6 +374,40 @@ static int run_rm(struct context *ctx, struct invocation *in, struct err *e)
 	return failed;
 }
 
+/* ---- prune -------------------------------------------------------------------------------------- */
+struct prune_options {
+	bool all, force;
+	char **filters;
+};
+
+static const struct option_spec prune_flags[] = {
+	OPTION_BOOL("all", 'a', struct prune_options, all,
+		    "Remove all unused volumes, not just anonymous ones"),
+	OPTION_STRINGS("filter", 0, struct prune_options, filters,
+		       "Provide filter values: label=KEY[=VALUE], label!=KEY[=VALUE]"),
+	OPTION_BOOL("force", 'f', struct prune_options, force, "Do not prompt for confirmation"),
+	OPTION_END,
+};
+
+static int run_prune(struct context *ctx, struct invocation *in, struct err *e)
+{
+	const struct prune_options *o = in->options;
+	const struct prune_request q = { .volumes = true,
+					 .all_volumes = o->all,
+					 .force = o->force };
+
+	return prune_run(ctx, &q, o->filters, e);
+}
+
+static const struct command cmd_prune_volumes = {
+	.name = "prune",
+	.args = "[OPTIONS]",
+	.summary = "Remove unused local volumes",
+	.options = prune_flags,
+	.options_size = sizeof(struct prune_options),
+	.run = run_prune,
+};
+
 static const struct command cmd_ls_volumes = {
 	.name = "ls",
 	.alias = "list",
@@ -406,8 +441,8 @@ static const struct command cmd_rm_volumes = {
 	.run = run_rm,
 };
 
-static const struct command *const subs[] = { &cmd_inspect, &cmd_ls_volumes, &cmd_rm_volumes,
-					      NULL };
+static const struct command *const subs[] = { &cmd_inspect, &cmd_ls_volumes, &cmd_prune_volumes,
+					      &cmd_rm_volumes, NULL };
 
 const struct command cmd_volume = {
 	.name = "volume",

@@ -3,9 +3,14 @@
 
 /* clang-format off */
 #define COMMANDS(X)                                                            \
-	X(attach) X(boot) X(build) X(config) X(create) X(down) X(events) X(exec) X(explain)     \
-	X(image) X(images) X(kill) X(load) X(login) X(logout) X(logs) X(ls) X(pause) X(port)      \
-	X(ps) X(pull) X(push) X(restart) X(rm) X(save) X(start) X(stats) X(stop) X(systemd) X(tag) X(top)         \
+	X(attach) X(boot) X(build)                                             \
+	X(config) X(create)                                                    \
+	X(down) X(events) X(exec) X(explain)                                   \
+	X(image) X(images) X(kill)                                             \
+	X(load) X(login) X(logout) X(logs) X(ls)                               \
+	X(network) X(pause) X(port) X(ps) X(pull) X(push)                      \
+	X(restart) X(rm) X(save) X(start) X(stats) X(stop) X(system) X(systemd) \
+	X(tag) X(top)                                                          \
 	X(unpause) X(up) X(version) X(volume) X(volumes) X(wait)               \
 	X(supervise)
 

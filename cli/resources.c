@@ -24,14 +24,24 @@ json *project_file(struct context *ctx, const char *project)
 	return j;
 }
 
-static bool network_is_of(const char *root, const char *name, const char *project)
+struct network *network_read(struct context *ctx, const char *name)
 {
+	_cleanup_(free_p) char *root = dirs_networks(&ctx->dirs);
 	_cleanup_(free_p) char *path = xasprintf("%s/%s/network.json", root, name);
 	_cleanup_(json_unrefp) json *j = NULL;
-	_cleanup_(network_freep) struct network *n = NULL;
+	struct network *n = NULL;
 
-	return json_read_file(AT_FDCWD, path, NETWORK_FILE_MAX, &j, NULL) == 0 &&
-	       network_from_json(j, &n, NULL) == 0 && streq_null(n->config->project, project);
+	if (json_read_file(AT_FDCWD, path, NETWORK_FILE_MAX, &j, NULL) < 0 ||
+	    network_from_json(j, &n, NULL) < 0)
+		return NULL;
+	return n;
+}
+
+static bool network_is_of(struct context *ctx, const char *name, const char *project)
+{
+	_cleanup_(network_freep) struct network *n = network_read(ctx, name);
+
+	return n && streq_null(n->config->project, project);
 }
 
 char **project_networks(struct context *ctx)
@@ -43,7 +53,7 @@ char **project_networks(struct context *ctx)
 
 	while (dir && (entry = readdir(dir)))
 		if (entry->d_name[0] != '.' &&
-		    network_is_of(root, entry->d_name, ctx->project_name))
+		    network_is_of(ctx, entry->d_name, ctx->project_name))
 			strv_add(&names, entry->d_name);
 	if (names)
 		strv_sort(names);

@@ -9,6 +9,9 @@
  * json_unref() it. */
 json *project_file(struct context *ctx, const char *project);
 
+/* The record of network @name; NULL when it cannot be read.  network_free() it. */
+struct network;
+struct network *network_read(struct context *ctx, const char *name);
 /* Full names of the networks that were made for ctx->project_name, sorted. */
 char **project_networks(struct context *ctx);
 /* The same of its volumes; with a project loaded only those its files declare. */

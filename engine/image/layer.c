@@ -56,6 +56,7 @@ int layer_record_read(int dirfd, const char *diff_id, struct layer_record *out, 
 		return r;
 	out->size = json_get_u64(o, "size", 0);
 	out->n_files = json_get_u64(o, "files", 0);
+	out->made = json_get_bool(o, "made", false);
 	blob = json_get(o, "blob");
 	if (blob && read_descriptor(blob, &out->blob) < 0) {
 		layer_record_done(out);
@@ -72,6 +73,8 @@ int layer_record_write(int dirfd, const char *diff_id, const struct layer_record
 
 	json_put_u64(o, "size", rec->size);
 	json_put_u64(o, "files", rec->n_files);
+	if (rec->made)
+		json_put_bool(o, "made", true);
 	if (rec->blob.digest) {
 		json *blob = json_new_object();
 
@@ -107,4 +110,16 @@ int store_open_blob(struct store *s, const char *digest, struct err *e)
 		return err_set(e, EINVAL, "\"%.100s\" is not a sha256 digest", digest);
 	fd = openat(s->fd, blob_path(digest, path), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? err_errno(e, errno, "open %s/%s", s->path, path) : fd;
+}
+
+uint64_t store_layer_size(struct store *s, const char *diff_id)
+{
+	struct layer_record rec;
+	uint64_t size;
+
+	if (!digest_is_valid(diff_id) || layer_record_read(s->fd, diff_id, &rec, NULL) < 0)
+		return 0;
+	size = rec.size;
+	layer_record_done(&rec);
+	return size;
 }

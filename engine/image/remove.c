@@ -58,7 +58,7 @@ static void mark_layer(struct store *s, const char *diff_id, struct map *needed)
 
 /* All hex digests that some image needs.  Any record that cannot be read ends
  * it: what that image needs is not known. */
-static int mark(struct store *s, struct map *needed, struct err *e)
+int store_mark(struct store *s, const struct map *except, struct map *needed, struct err *e)
 {
 	_cleanup_(strv_freep) char **names = NULL;
 	int r = store_names(s, "images", &names, e);
@@ -67,7 +67,7 @@ static int mark(struct store *s, struct map *needed, struct err *e)
 		_cleanup_(free_p) char *id = xasprintf("sha256:%s", *n);
 		struct image_record rec;
 
-		if (!digest_is_valid(id))
+		if (!digest_is_valid(id) || (except && map_has(except, id)))
 			continue;
 		r = image_record_read(s, id, &rec, e);
 		if (r < 0)
@@ -82,33 +82,83 @@ static int mark(struct store *s, struct map *needed, struct err *e)
 	return r < 0 ? r : steps_mark(s, needed, e);
 }
 
-/* Move what is in @dir and not needed to the directory @to. */
-static int sweep(struct store *s, const char *dir, const struct map *needed, int to, char ***gone,
-		 struct err *e)
+/* Bytes that a layer takes by its record, or a document or blob by its file. */
+static uint64_t bytes_of(struct store *s, const char *dir, const char *name)
+{
+	_cleanup_(free_p) char *path = xasprintf("%s/%s", dir, name);
+	_cleanup_(free_p) char *id = xasprintf("sha256:%s", name);
+	struct layer_record rec;
+	uint64_t size;
+	struct stat st;
+
+	if (!streq(dir, "layers"))
+		return fstatat(s->fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : (uint64_t)st.st_size;
+	if (!digest_is_valid(id) || layer_record_read(s->fd, id, &rec, NULL) < 0)
+		return 0;
+	size = rec.size;
+	layer_record_done(&rec);
+	return size;
+}
+
+/* Each file of @dir that is not needed, directories before what belongs to them. */
+static int unneeded(struct store *s, const char *dir, const struct map *needed, char ***out,
+		    uint64_t *bytes, struct err *e)
 {
 	_cleanup_(strv_freep) char **names = NULL;
 	int r = store_names(s, dir, &names, e);
+
+	if (names)
+		strv_sort(names);
+	STRV_FOREACH (n, names) {
+		_cleanup_(free_p) char *hex = xstrndup(*n, DIGEST_HEX_LEN);
+
+		if (map_has(needed, hex))
+			continue;
+		*bytes += bytes_of(s, dir, *n);
+		strv_add(out, *n);
+	}
+	return r;
+}
+
+static const char *const swept[] = { "layers", "blobs/sha256" };
+
+int store_unneeded_bytes(struct store *s, const struct map *needed, uint64_t *bytes, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(swept); i++) {
+		_cleanup_(strv_freep) char **names = NULL;
+
+		r = unneeded(s, swept[i], needed, &names, bytes, e);
+	}
+	return r;
+}
+
+/* Move what is in @dir and not needed to the directory @to. */
+static int sweep(struct store *s, const char *dir, const struct map *needed, int to,
+		 struct removed *out, struct err *e)
+{
+	_cleanup_(strv_freep) char **names = NULL;
+	int r = unneeded(s, dir, needed, &names, &out->freed, e);
 
 	if (r < 0)
 		return r;
 	STRV_FOREACH (n, names) {
 		_cleanup_(free_p) char *path = xasprintf("%s/%s", dir, *n);
-		_cleanup_(free_p) char *hex = xstrndup(*n, DIGEST_HEX_LEN);
 		/* A layer and its uncompressed bytes have the same digest. */
 		_cleanup_(free_p) char *gone_name = xasprintf("%c-%s", *dir, *n);
 
-		if (map_has(needed, hex))
-			continue;
 		if (renameat(s->fd, path, to, gone_name) < 0)
 			return err_errno(e, errno, "remove %s", path);
-		if (gone && digest_hex_is_valid(*n))
-			strv_addf(gone, "sha256:%s", *n);
+		if (streq(dir, "layers") && digest_hex_is_valid(*n))
+			strv_addf(&out->deleted, "sha256:%s", *n);
 	}
 	return 0;
 }
 
-int store_collect(struct store *s, int *lock, char ***removed_layers, struct err *e)
+int store_collect(struct store *s, int *lock, struct removed *out, struct err *e)
 {
+	_cleanup_(removed_done) struct removed nobody_asks = { 0 };
 	_cleanup_(map_done) struct map needed = MAP_INIT;
 	_cleanup_(fd_closep) int alone = -EBADF, tmp = -EBADF;
 	_cleanup_(free_p) char *name = NULL;
@@ -121,11 +171,9 @@ int store_collect(struct store *s, int *lock, char ***removed_layers, struct err
 	tmp = store_tmp_new(s, &name, e);
 	if (tmp < 0)
 		return tmp;
-	r = mark(s, &needed, e);
-	if (r == 0)
-		r = sweep(s, "layers", &needed, tmp, removed_layers, e);
-	if (r == 0)
-		r = sweep(s, "blobs/sha256", &needed, tmp, NULL, e);
+	r = store_mark(s, NULL, &needed, e);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(swept); i++)
+		r = sweep(s, swept[i], &needed, tmp, out ? out : &nobody_asks, e);
 	if (r == 0)
 		(void)unlinkat(s->fd, GARBAGE, 0); /* too much a note costs a scan */
 	alone = fd_close(alone);
@@ -168,7 +216,7 @@ int store_tag(struct store *s, const char *src, const char *dst, char **old_id, 
 	return file_write_atomic(s->fd, path, text, strlen(text), 0600, true, e);
 }
 
-static int untag(struct store *s, const char *canonical, struct removed *out, struct err *e)
+int store_untag(struct store *s, const char *canonical, struct removed *out, struct err *e)
 {
 	_cleanup_(free_p) char *path = ref_record_path(canonical);
 
@@ -214,14 +262,14 @@ static int use_of(const struct removal *rm, const char *id, struct err *e)
 	return rm->in_use ? rm->in_use(rm->data, id, e) : 0;
 }
 
-static int delete_record(const struct removal *rm, const char *id, struct err *e)
+int store_delete_record(struct store *s, const char *id, struct removed *out, struct err *e)
 {
 	char path[80];
 
 	snprintf(path, sizeof(path), "images/%s", digest_hex(id));
-	if (unlinkat(rm->s->fd, path, 0) < 0 && errno != ENOENT)
+	if (unlinkat(s->fd, path, 0) < 0 && errno != ENOENT)
 		return err_errno(e, errno, "remove image %s", id);
-	strv_add(&rm->out->deleted, id);
+	strv_add(&out->deleted, id);
 	return 0;
 }
 
@@ -243,10 +291,10 @@ static int remove_image(const struct removal *rm, const char *id, const char *wh
 		return busy(e, what);
 	for (size_t i = 0; r == 0 && i < rm->refs.n; i++)
 		if (streq(rm->refs.items[i].id, id))
-			r = untag(rm->s, rm->refs.items[i].ref, rm->out, e);
+			r = store_untag(rm->s, rm->refs.items[i].ref, rm->out, e);
 	if (r == 0 && used && !rm->out->untagged)
 		return busy(e, what); /* no name to take away, and it has to stay */
-	return r == 0 && !used ? delete_record(rm, id, e) : r;
+	return r == 0 && !used ? store_delete_record(rm->s, id, rm->out, e) : r;
 }
 
 static int remove_by_id(const struct removal *rm, const char *id, struct err *e)
@@ -290,9 +338,9 @@ static int remove_by_name(const struct removal *rm, const char *canonical, const
 	}
 	if (beside + elsewhere == 0)
 		return remove_image(rm, id, canonical, e);
-	r = untag(rm->s, canonical, rm->out, e);
+	r = store_untag(rm->s, canonical, rm->out, e);
 	for (char **d = digests; r == 0 && !beside && d && *d; d++)
-		r = untag(rm->s, *d, rm->out, e);
+		r = store_untag(rm->s, *d, rm->out, e);
 	return r;
 }
 
@@ -329,68 +377,9 @@ int store_remove(struct store *s, const char *ref, bool force, store_in_use_fn i
 	r = remove_locked(&rm, ref, e);
 	ref_list_done(&rm.refs);
 	if (out->deleted) {
-		_cleanup_(strv_freep) char **layers = NULL;
-		int r2 = store_collect(s, &lock, &layers, r < 0 ? NULL : e);
+		int r2 = store_collect(s, &lock, out, r < 0 ? NULL : e);
 
-		strv_extend(&out->deleted, layers);
 		r = r < 0 ? r : r2;
 	}
-	return r;
-}
-
-/* ---- pruning ----------------------------------------------------------------------- */
-
-static bool has_tag(const struct ref_list *refs, const char *id)
-{
-	for (size_t i = 0; i < refs->n; i++)
-		if (streq(refs->items[i].id, id) && !strchr(refs->items[i].ref, '@'))
-			return true;
-	return false;
-}
-
-/* Digests alone do not keep an image: nobody chose them. */
-static int prune_image(const struct removal *rm, const char *id, struct err *e)
-{
-	int r = use_of(rm, id, e);
-
-	if (r != 0)
-		return r < 0 ? r : 0;
-	for (size_t i = 0; r == 0 && i < rm->refs.n; i++)
-		if (streq(rm->refs.items[i].id, id))
-			r = untag(rm->s, rm->refs.items[i].ref, rm->out, e);
-	return r < 0 ? r : delete_record(rm, id, e);
-}
-
-static int prune_locked(struct removal *rm, struct err *e)
-{
-	_cleanup_(strv_freep) char **names = NULL;
-	int r = ref_list_read(rm->s, &rm->refs, NULL, e);
-
-	if (r == 0)
-		r = store_names(rm->s, "images", &names, e);
-	for (char **n = names; r == 0 && n && *n; n++) {
-		_cleanup_(free_p) char *id = xasprintf("sha256:%s", *n);
-
-		if (digest_is_valid(id) && !has_tag(&rm->refs, id))
-			r = prune_image(rm, id, e);
-	}
-	return r;
-}
-
-int store_prune(struct store *s, store_in_use_fn in_use, void *data, struct removed *out,
-		struct err *e)
-{
-	struct removal rm = { .s = s, .in_use = in_use, .data = data, .out = out };
-	_cleanup_(fd_closep) int lock = -EBADF;
-	int r;
-
-	*out = (struct removed){ 0 };
-	lock = store_lock(s, STORE_LOCK, LOCK_EX, e);
-	if (lock < 0)
-		return lock;
-	r = prune_locked(&rm, e);
-	ref_list_done(&rm.refs);
-	if (r == 0)
-		r = store_collect(s, &lock, &out->deleted, e);
 	return r;
 }

@@ -156,7 +156,9 @@ static void add_staged(struct stage *st, const struct layer_info *l, bool stored
 static int keep_layer(struct stage *st, int from, const char *tmp, const struct layer_info *l,
 		      struct err *e)
 {
-	const struct layer_record rec = { .size = l->size, .n_files = l->n_files };
+	const struct layer_record rec = { .size = l->size,
+					  .n_files = l->n_files,
+					  .made = !*l->blob };
 	char path[LAYER_PATH_MAX];
 	int r;
 

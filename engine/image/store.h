@@ -86,6 +86,7 @@ typedef int (*store_in_use_fn)(void *data, const char *id, struct err *e);
 struct removed {
 	char **untagged; /* familiar references */
 	char **deleted;  /* "sha256:…": the image, then layers that nothing else needs */
+	uint64_t freed;  /* bytes of those layers and of what they came as */
 };
 void removed_done(struct removed *r);
 /* Take away the name @ref and, with its last name, the image and the layers no
@@ -94,8 +95,30 @@ void removed_done(struct removed *r);
  * then drops the names, but an image in use stays as one without a name. */
 int store_remove(struct store *s, const char *ref, bool force, store_in_use_fn in_use, void *data,
 		 struct removed *out, struct err *e);
-/* Remove the images without a tag that nothing uses, and what no image needs. */
-int store_prune(struct store *s, store_in_use_fn in_use, void *data, struct removed *out,
+/* What to prune: images without a tag, or @all; that nothing uses. */
+struct prune_options {
+	bool all;
+	bool dry_run;            /* only say what would go: names or ids in @untagged */
+	uint64_t until;          /* only those created before, CLOCK_REALTIME ns; 0: any */
+	char *const *labels;     /* only with all of these, "KEY" or "KEY=VALUE" */
+	char *const *not_labels; /* and none of these */
+};
+/* Remove images, and whatever no image needs. */
+int store_prune(struct store *s, const struct prune_options *o, store_in_use_fn in_use, void *data,
+		struct removed *out, struct err *e);
+
+/* What the images take on disk. */
+struct store_usage {
+	struct image_list list;
+	struct image_usage {
+		uint64_t shared, unique; /* bytes: layers that others have too, and not */
+	} *items;                        /* of list.items */
+	uint64_t total;                  /* layers, each once, and what they came as */
+	uint64_t reclaimable;            /* what no image that is in use needs */
+	size_t n_used;
+};
+void store_usage_done(struct store_usage *u);
+int store_usage(struct store *s, store_in_use_fn in_use, void *data, struct store_usage *out,
 		struct err *e);
 
 /* The raw config or manifest document by digest, -ENOENT when not kept. */
@@ -107,6 +130,8 @@ int store_layer_blob(struct store *s, const char *diff_id, struct descriptor *ou
 /* Open a blob of any size for reading.  The caller closes; what is open stays readable
  * when the blob is removed.  -ENOENT when not kept. */
 int store_open_blob(struct store *s, const char *digest, struct err *e);
+/* Bytes of a layer's files, by its record; 0 when that cannot be read. */
+uint64_t store_layer_size(struct store *s, const char *diff_id);
 /* Absolute directory of a layer (whether or not it is there); caller frees. */
 char *store_layer_path(const struct store *s, const char *diff_id);
 const char *store_path(const struct store *s);

@@ -31,6 +31,7 @@ char *image_record_text(const struct image_record *r);
 /* layers/<hex>.json */
 struct layer_record {
 	uint64_t size, n_files; /* unpacked */
+	bool made;              /* its diff id is that of its packed files: import, build, commit */
 	struct descriptor blob; /* digest NULL: none kept */
 };
 void layer_record_done(struct layer_record *r);
@@ -73,8 +74,17 @@ bool store_tmp_reap(struct store *s);
 
 /* Remove what no image needs.  @lock is STORE_LOCK, held, and may be released on
  * the way.  Only leaves a note for the next writer when somebody is using layers.
- * @removed_layers may be NULL. */
-int store_collect(struct store *s, int *lock, char ***removed_layers, struct err *e);
+ * @out (may be NULL): the layers are added to what was deleted. */
+int store_collect(struct store *s, int *lock, struct removed *out, struct err *e);
+/* Hex digests of all that images other than @except (ids; may be NULL) need. */
+struct map;
+int store_mark(struct store *s, const struct map *except, struct map *needed, struct err *e);
+/* What collecting all but @needed would free. */
+int store_unneeded_bytes(struct store *s, const struct map *needed, uint64_t *bytes,
+			 struct err *e);
+/* Take away a name; the record of an image.  STORE_LOCK is held; @out says so. */
+int store_untag(struct store *s, const char *canonical, struct removed *out, struct err *e);
+int store_delete_record(struct store *s, const char *id, struct removed *out, struct err *e);
 /* Somebody left such a note, or died: collect soon. */
 void store_note_garbage(struct store *s);
 bool store_has_garbage(struct store *s);

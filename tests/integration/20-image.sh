@@ -281,7 +281,7 @@ is "load and rm at once: an image has its layers" "$(cat races)" ""
 comp load -q -i p1.tar
 same_tree "and in the end it is whole" par:1
 comp image import base.tar par:1 >/dev/null 2>&1
-is "prune takes what has no name" "$(comp image prune -f | grep -c '^Deleted: ')" 3
+is "prune takes what has no name" "$(comp image prune -f | grep -c '^deleted: ')" 3
 
 # ---- an image in use -----------------------------------------------------------------------
 mkdir -p "$COMP_ROOT/projects/p/containers/$(printf '%064d' 1)"

@@ -196,7 +196,7 @@ static void test_prune(void **state)
 
 	add(f->s, "x", APP, named, NULL);
 	add(f->s, "y", NULL, unnamed, NULL);
-	assert_int_equal(store_prune(f->s, NULL, NULL, &r, NULL), 0);
+	assert_int_equal(store_prune(f->s, &(struct prune_options){ 0 }, NULL, NULL, &r, NULL), 0);
 	assert_int_equal(strv_len(r.deleted), 1);
 	assert_string_equal(r.deleted[0], unnamed);
 	removed_done(&r);

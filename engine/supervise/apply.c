@@ -704,7 +704,7 @@ static int check_ports(struct apply *a, struct err *e)
 	if (n)
 		connect_settle_ports(a->sv);
 	r = n ? publish_check(q, n, connect_port_owner, a->sv, NULL, e) : 0;
-	if (r == -EADDRINUSE && connect_await_starts(a->sv)) {
+	for (int tries = 0; r == -EADDRINUSE && connect_await_starts(a->sv, tries); tries++) {
 		*e = ERR_INIT;
 		r = publish_check(q, n, connect_port_owner, a->sv, NULL, e);
 	}

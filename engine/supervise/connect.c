@@ -20,6 +20,7 @@
 #include "net/firewall.h"
 #include "net/netns.h"
 
+#define AWAIT_TRIES     14 /* with pauses of 1, 2, … ms: 91 ms in all */
 #define FIREWALL_LINGER (20 * NSEC_PER_MSEC)
 
 char *connect_pin_path(const struct supervisor *sv, const char *id)
@@ -105,7 +106,7 @@ void connect_settle_ports(struct supervisor *sv)
 		nethelper_settle(sv->nethelper);
 }
 
-bool connect_await_starts(struct supervisor *sv)
+bool connect_await_starts(struct supervisor *sv, int tries)
 {
 	uint64_t now, end = now_mono_ns() + NSEC_PER_SEC;
 	bool any = false;
@@ -116,11 +117,14 @@ bool connect_await_starts(struct supervisor *sv)
 
 		if (c->m.error_fd < 0 || (now = now_mono_ns()) > end)
 			continue;
-		/* The other end is closed by the same exec that closes those copies. */
+		/* The other end is closed by the same exec that closes those copies… */
 		(void)poll(&p, 1, (int)((end - now) / NSEC_PER_MSEC) + 1);
 		any = true;
 	}
-	return any;
+	/* … but in the order of their numbers, and it may lose the processor in between. */
+	if (any && tries > 0 && tries < AWAIT_TRIES)
+		(void)poll(NULL, 0, tries);
+	return any && tries < AWAIT_TRIES;
 }
 
 int connect_hold_ports(struct container *c, struct err *e)
@@ -138,8 +142,7 @@ int connect_hold_ports(struct container *c, struct err *e)
 					     .container_port = p->container_port };
 		int r = publish_open(&q, NULL, NULL, &c->held[i], NULL);
 
-		for (int tries = 0; r == -EADDRINUSE && tries < 3 && connect_await_starts(c->sv);
-		     tries++)
+		for (int tries = 0; r == -EADDRINUSE && connect_await_starts(c->sv, tries); tries++)
 			r = publish_open(&q, NULL, NULL, &c->held[i], NULL);
 		if (r < 0) /* once more, to say why */
 			r = publish_open(&q, connect_port_owner, c->sv, &c->held[i], e);

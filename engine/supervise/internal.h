@@ -169,8 +169,9 @@ bool connect_port_owner(pid_t pid, const char *protocol, const char *host_ip, ui
 void connect_settle_ports(struct supervisor *sv);
 /* A process on its way to start a container has copies of all our sockets until it
  * execs, and keeps a port busy that we have given back.  Wait for those there are, a
- * second at most.  False: there are none. */
-bool connect_await_starts(struct supervisor *sv);
+ * second at most.  @tries: how often that was not enough.  False: there are none, or
+ * that was often enough. */
+bool connect_await_starts(struct supervisor *sv, int tries);
 /* Namespace, endpoints, ports and names: all that a start needs.  The record is saved, as
  * it is, before anything is made. */
 int connect_container(struct container *c, struct err *e);

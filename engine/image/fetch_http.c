@@ -231,6 +231,16 @@ static size_t to_pipe(struct http_transfer *t, const char *p, size_t n)
 	return n;
 }
 
+/* "bytes 1000-1999/2000": from where we wanted it? RFC 9110, 14.4. */
+static bool range_fits(const struct http_transfer *t)
+{
+	const char *s = t->a.range ? skip_prefix(t->a.range, "bytes ") : NULL;
+	_cleanup_(free_p) char *first = s ? xstrndup(s, strcspn(s, "-")) : NULL;
+	uint64_t n;
+
+	return first && parse_u64(first, &n) && n == t->q.out_skip;
+}
+
 static size_t on_body(char *p, size_t one, size_t n, void *data)
 {
 	struct http_transfer *t = data;
@@ -240,6 +250,8 @@ static size_t on_body(char *p, size_t one, size_t n, void *data)
 	if (t->q.out_fd >= 0 && (status == 200 || status == 206)) {
 		/* The whole thing, though a part was asked for: drop what we had. */
 		if (t->received == 0) {
+			if (status == 206 && !range_fits(t))
+				return give_up(t, "it sent another part than was asked for");
 			t->skip = status == 200 ? t->q.out_skip : 0;
 			t->allow = t->q.out_max + t->skip;
 		}

@@ -46,7 +46,7 @@ refused() {
 
 works plain
 works cut
-like "cut: it went on from where it was" "$(cat "$WORK/h/log")" 'GET /v2/cut/blobs/.* bytes=2097152-'
+like "cut: it went on from where it was" "$(cat "$WORK/h/log")" 'GET /v2/cut/blobs/.* bytes=[0-9]{7}-'
 works norange
 start=$(date +%s%N)
 works busy

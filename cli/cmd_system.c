@@ -10,6 +10,7 @@
 #include "cli/prune.h"
 #include "cli/rows.h"
 #include "engine/image/check.h"
+#include "engine/image/steps.h"
 
 /* ---- df ------------------------------------------------------------------------------------ */
 
@@ -181,6 +182,16 @@ static void count_volumes(struct df *d)
 	add_total(d, "Local Volumes", d->machine.n_volumes, active, total, idle);
 }
 
+static int count_cache(struct store *store, struct df *d, struct err *e)
+{
+	_cleanup_(step_list_done) struct step_list steps = { 0 };
+	int r = steps_list(store, &steps, e);
+
+	if (r == 0)
+		add_total(d, "Build Cache", steps.n, 0, d->images.cache, d->images.cache);
+	return r;
+}
+
 static int print_df(struct context *ctx, const struct df_options *o, struct df *d, struct err *e)
 {
 	const struct {
@@ -227,6 +238,9 @@ static int run_df(struct context *ctx, struct invocation *in, struct err *e)
 		count_images(&d);
 		count_containers(ctx, &d);
 		count_volumes(&d);
+		r = count_cache(store, &d, e);
+	}
+	if (r == 0) {
 		r = print_df(ctx, in->options, &d, e);
 	}
 	store_usage_done(&d.images);
@@ -271,6 +285,7 @@ static int run_prune(struct context *ctx, struct invocation *in, struct err *e)
 				   .networks = true,
 				   .images = true,
 				   .all_images = o->all,
+				   .cache = o->all,
 				   .volumes = o->volumes,
 				   .force = o->force,
 				   .summary = true };

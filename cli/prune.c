@@ -103,6 +103,7 @@ static int image_is_used(void *data, const char *id, struct err *e)
 static struct prune_options image_options(const struct pruner *p, bool dry_run)
 {
 	return (struct prune_options){ .all = p->q->all_images,
+				       .cache = p->q->cache,
 				       .dry_run = dry_run,
 				       .until = p->filter.until,
 				       .labels = p->filter.labels,
@@ -165,6 +166,8 @@ static void show_plan(const struct pruner *p)
 		fprintf(out, "  - all %s\n",
 			q->all_images ? "images without at least one container associated to them"
 				      : "dangling images");
+	if (q->cache)
+		fprintf(out, "  - all build cache\n");
 	if (is_nothing(p)) {
 		fprintf(out, "\nThere is nothing to remove.\n");
 		return;

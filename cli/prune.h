@@ -8,6 +8,7 @@ struct prune_request {
 	bool containers; /* stopped ones, of any project */
 	bool networks;   /* no container has them */
 	bool images, all_images;
+	bool cache; /* of build steps */
 	bool volumes, all_volumes; /* anonymous ones; named ones too */
 	bool force;                /* do not ask */
 	bool summary;              /* the list of kinds before the question: system prune */

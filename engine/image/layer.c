@@ -87,6 +87,13 @@ int layer_record_write(int dirfd, const char *diff_id, const struct layer_record
 				 strlen(json_text(o)), 0600, false, e);
 }
 
+static bool is_there(const struct store *s, const char *digest)
+{
+	char path[LAYER_PATH_MAX];
+
+	return faccessat(s->fd, blob_path(digest, path), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 int store_layer_blob(struct store *s, const char *diff_id, struct descriptor *out, struct err *e)
 {
 	struct layer_record rec;
@@ -95,6 +102,8 @@ int store_layer_blob(struct store *s, const char *diff_id, struct descriptor *ou
 	*out = (struct descriptor){ 0 };
 	if (r < 0)
 		return r;
+	if (rec.blob.digest && !is_there(s, rec.blob.digest))
+		layer_record_done(&rec);
 	if (!rec.blob.digest)
 		return err_set(e, ENOENT, "the bytes of layer %s were not kept", diff_id);
 	*out = rec.blob;

@@ -9,6 +9,7 @@
 #include "base/map.h"
 #include "base/strv.h"
 #include "engine/image/ref.h"
+#include "engine/image/steps.h"
 #include "engine/image/store_internal.h"
 
 struct pruning {
@@ -119,13 +120,14 @@ static int preview(const struct pruning *p, struct removed *out, struct err *e)
 			strv_add(&out->untagged, m->key);
 		strv_add(&out->deleted, m->key);
 	}
-	r = store_mark(p->s, &p->chosen, &needed, e);
+	r = store_mark(p->s, &p->chosen, !p->o->cache, &needed, e);
 	return r == 0 ? store_unneeded_bytes(p->s, &needed, &out->freed, e) : r;
 }
 
 static int remove_chosen(const struct pruning *p, struct removed *out, struct err *e)
 {
-	int r = 0;
+	size_t n = 0;
+	int r = p->o->cache ? steps_forget(p->s, p->o->until ?: UINT64_MAX, &n, e) : 0;
 
 	MAP_FOREACH (m, &p->chosen) {
 		for (size_t i = 0; r == 0 && i < p->refs.n; i++)

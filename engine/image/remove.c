@@ -42,7 +42,7 @@ bool store_has_garbage(struct store *s)
 
 /* A layer, and the bytes it came as.  Of one whose record is damaged they are lost
  * for us: `system check` tells. */
-static void mark_layer(struct store *s, const char *diff_id, struct map *needed)
+void store_mark_layer(struct store *s, const char *diff_id, struct map *needed)
 {
 	struct layer_record rec;
 
@@ -58,7 +58,8 @@ static void mark_layer(struct store *s, const char *diff_id, struct map *needed)
 
 /* All hex digests that some image needs.  Any record that cannot be read ends
  * it: what that image needs is not known. */
-int store_mark(struct store *s, const struct map *except, struct map *needed, struct err *e)
+int store_mark(struct store *s, const struct map *except, bool steps, struct map *needed,
+	       struct err *e)
 {
 	_cleanup_(strv_freep) char **names = NULL;
 	int r = store_names(s, "images", &names, e);
@@ -76,10 +77,10 @@ int store_mark(struct store *s, const struct map *except, struct map *needed, st
 		if (rec.digest)
 			map_put(needed, digest_hex(rec.digest), NULL);
 		STRV_FOREACH (l, rec.layers)
-			mark_layer(s, *l, needed);
+			store_mark_layer(s, *l, needed);
 		image_record_done(&rec);
 	}
-	return r < 0 ? r : steps_mark(s, needed, e);
+	return r < 0 || !steps ? r : steps_mark(s, needed, e);
 }
 
 /* Bytes that a layer takes by its record, or a document or blob by its file. */
@@ -171,7 +172,7 @@ int store_collect(struct store *s, int *lock, struct removed *out, struct err *e
 	tmp = store_tmp_new(s, &name, e);
 	if (tmp < 0)
 		return tmp;
-	r = store_mark(s, NULL, &needed, e);
+	r = store_mark(s, NULL, true, &needed, e);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(swept); i++)
 		r = sweep(s, swept[i], &needed, tmp, out ? out : &nobody_asks, e);
 	if (r == 0)

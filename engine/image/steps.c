@@ -135,40 +135,16 @@ int steps_mark(struct store *s, struct map *needed, struct err *e)
 	int r = steps_list(s, &l, e);
 
 	for (size_t i = 0; i < l.n; i++)
-		map_put(needed, digest_hex(l.items[i].rec.diff_id), NULL);
+		store_mark_layer(s, l.items[i].rec.diff_id, needed);
 	return r;
 }
 
-/* Sizes as the steps' records say them, so that no layer has to be read. */
-static uint64_t freed_bytes(const struct step_list *l, char *const *layers)
-{
-	_cleanup_(map_done) struct map counted = MAP_INIT;
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < l->n; i++) {
-		const struct step_record *rec = &l->items[i].rec;
-
-		if (!strv_has(layers, rec->diff_id) || map_has(&counted, rec->diff_id))
-			continue;
-		map_put(&counted, rec->diff_id, NULL);
-		sum += rec->size;
-	}
-	return sum;
-}
-
-int steps_prune(struct store *s, uint64_t before, size_t *n, uint64_t *freed, struct err *e)
+/* STORE_LOCK is held. */
+int steps_forget(struct store *s, uint64_t before, size_t *n, struct err *e)
 {
 	_cleanup_(step_list_done) struct step_list l = { 0 };
-	_cleanup_(fd_closep) int lock = -EBADF;
-	_cleanup_(strv_freep) char **gone = NULL;
-	int r;
+	int r = steps_list(s, &l, e);
 
-	*n = 0;
-	*freed = 0;
-	lock = store_lock(s, STORE_LOCK, LOCK_EX, e);
-	if (lock < 0)
-		return lock;
-	r = steps_list(s, &l, e);
 	for (size_t i = 0; r == 0 && i < l.n; i++) {
 		_cleanup_(free_p) char *path = xasprintf("steps/%s", l.items[i].key);
 
@@ -179,8 +155,23 @@ int steps_prune(struct store *s, uint64_t before, size_t *n, uint64_t *freed, st
 		else
 			(*n)++;
 	}
+	return r;
+}
+
+int steps_prune(struct store *s, uint64_t before, size_t *n, uint64_t *freed, struct err *e)
+{
+	_cleanup_(fd_closep) int lock = -EBADF;
+	_cleanup_(removed_done) struct removed gone = { 0 };
+	int r;
+
+	*n = 0;
+	*freed = 0;
+	lock = store_lock(s, STORE_LOCK, LOCK_EX, e);
+	if (lock < 0)
+		return lock;
+	r = steps_forget(s, before, n, e);
 	if (r == 0)
 		r = store_collect(s, &lock, &gone, e);
-	*freed = freed_bytes(&l, gone);
+	*freed = gone.freed;
 	return r;
 }

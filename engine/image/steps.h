@@ -38,6 +38,8 @@ int steps_list(struct store *s, struct step_list *out, struct err *e);
  * no image and no other step has.  *n: how many; *freed: bytes of the layers. */
 int steps_prune(struct store *s, uint64_t before, size_t *n, uint64_t *freed, struct err *e);
 
+/* Under the store's lock: take the records away, and leave the layers to a collection. */
+int steps_forget(struct store *s, uint64_t before, size_t *n, struct err *e);
 /* For store_collect(): note the layers (hex) of all steps in @needed. */
 int steps_mark(struct store *s, struct map *needed, struct err *e);
 

@@ -98,6 +98,7 @@ int store_remove(struct store *s, const char *ref, bool force, store_in_use_fn i
 /* What to prune: images without a tag, or @all; that nothing uses. */
 struct prune_options {
 	bool all;
+	bool cache;              /* the cache of build steps goes as well */
 	bool dry_run;            /* only say what would go: names or ids in @untagged */
 	uint64_t until;          /* only those created before, CLOCK_REALTIME ns; 0: any */
 	char *const *labels;     /* only with all of these, "KEY" or "KEY=VALUE" */
@@ -115,6 +116,7 @@ struct store_usage {
 	} *items;                        /* of list.items */
 	uint64_t total;                  /* layers, each once, and what they came as */
 	uint64_t reclaimable;            /* what no image that is in use needs */
+	uint64_t cache;                  /* layers that only the cache of build steps has */
 	size_t n_used;
 };
 void store_usage_done(struct store_usage *u);

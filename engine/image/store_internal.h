@@ -76,9 +76,13 @@ bool store_tmp_reap(struct store *s);
  * the way.  Only leaves a note for the next writer when somebody is using layers.
  * @out (may be NULL): the layers are added to what was deleted. */
 int store_collect(struct store *s, int *lock, struct removed *out, struct err *e);
-/* Hex digests of all that images other than @except (ids; may be NULL) need. */
+/* Hex digests of all that images other than @except (ids; may be NULL) need, and with
+ * @steps the cache of build steps. */
 struct map;
-int store_mark(struct store *s, const struct map *except, struct map *needed, struct err *e);
+int store_mark(struct store *s, const struct map *except, bool steps, struct map *needed,
+	       struct err *e);
+/* Those of a layer and its kept bytes. */
+void store_mark_layer(struct store *s, const char *diff_id, struct map *needed);
 /* What collecting all but @needed would free. */
 int store_unneeded_bytes(struct store *s, const struct map *needed, uint64_t *bytes,
 			 struct err *e);

@@ -72,7 +72,7 @@ static void on_share(struct counting *c, const char *diff_id, void *data)
 static int count(struct counting *c, store_in_use_fn in_use, void *data, struct store_usage *out,
 		 struct err *e)
 {
-	_cleanup_(map_done) struct map needed = MAP_INIT, nothing = MAP_INIT;
+	_cleanup_(map_done) struct map needed = MAP_INIT, nothing = MAP_INIT, images = MAP_INIT;
 	int r = 0;
 
 	for (size_t i = 0; r >= 0 && i < out->list.n; i++) {
@@ -91,9 +91,15 @@ static int count(struct counting *c, store_in_use_fn in_use, void *data, struct 
 		return r;
 	/* With a record that cannot be read nothing is ever collected. */
 	r = 0;
-	if (store_mark(c->s, &c->unused, &needed, NULL) == 0)
+	if (store_mark(c->s, &c->unused, true, &needed, NULL) == 0)
 		r = store_unneeded_bytes(c->s, &needed, &out->reclaimable, e);
-	return r == 0 ? store_unneeded_bytes(c->s, &nothing, &out->total, e) : r;
+	if (r == 0)
+		r = store_unneeded_bytes(c->s, &nothing, &out->total, e);
+	/* What only build steps have is not the images'. */
+	if (r == 0 && store_mark(c->s, NULL, false, &images, NULL) == 0)
+		r = store_unneeded_bytes(c->s, &images, &out->cache, e);
+	out->total -= MIN(out->cache, out->total);
+	return r;
 }
 
 int store_usage(struct store *s, store_in_use_fn in_use, void *data, struct store_usage *out,

@@ -74,9 +74,11 @@ char *status_text(const struct record *r)
 		return xasprintf("Restarting (%d) %s", r->exit_code,
 				 human_ago(r->finished_at, ago));
 	case CONTAINER_EXITED:
-		/* Nobody saw the end: the machine went down before. */
-		if (r->lost && r->finished_at < r->started_at)
+		/* The machine went down before its end. */
+		if (r->lost && r->unseen)
 			return xstrdup("Exited (lost)");
+		if (r->unseen)
+			return xstrdup("Exited (unknown)");
 		if (!r->finished_at) /* killed with its monitor, and nobody has looked since */
 			return xasprintf("Exited (%d)", r->exit_code);
 		return xasprintf("Exited (%d) %s", r->exit_code, human_ago(r->finished_at, ago));

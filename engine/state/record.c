@@ -234,6 +234,8 @@ json *record_to_json(const struct record *r)
 		json_put_bool(o, "follows", true);
 	if (r->post_start_due)
 		json_put_bool(o, "post_start_due", true);
+	if (r->unseen)
+		json_put_bool(o, "unseen", true);
 	if (r->lost)
 		json_put_bool(o, "lost", true);
 	for (size_t i = 0; i < r->n_networks; i++)
@@ -312,6 +314,7 @@ int record_from_json(json *j, struct record **out, struct err *e)
 	r->follows = json_get_bool(j, "follows", false);
 	r->post_start_due = json_get_bool(j, "post_start_due", false);
 	r->lost = json_get_bool(j, "lost", false);
+	r->unseen = json_get_bool(j, "unseen", false);
 	read_lists(j, r);
 	*out = TAKE_PTR(r);
 	return 0;
@@ -595,11 +598,13 @@ bool record_reconcile(struct record *r, const struct dirs *d)
 		return true;
 	}
 	r->status = CONTAINER_EXITED;
-	r->exit_code = 137; /* killed with its monitor, or by a reboot */
+	r->exit_code = EXIT_UNSEEN; /* ended after its monitor, or by a reboot */
+	r->unseen = true;
 	r->health = HEALTH_NONE;
 	if (exit_record_load(d, r->project, r->id, &exit_record, NULL) == 0 &&
 	    exit_record.started_at >= r->started_at) {
 		r->exit_code = exit_record.code;
+		r->unseen = false;
 		r->finished_at = exit_record.finished_at;
 	}
 	r->pid = 0;

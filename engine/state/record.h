@@ -19,6 +19,7 @@
 #include "engine/state/exits.h"
 
 #define RECORD_VERSION 1
+#define EXIT_UNSEEN    255        /* what Docker says of a container it lost */
 #define RECORD_CORRUPT ".corrupt-" /* behind state.json: moved away, never swept */
 
 enum container_status {
@@ -70,6 +71,7 @@ struct record {
 	uint64_t start_ticks, monitor_ticks;
 	uint64_t started_at, finished_at; /* 0: never */
 	int exit_code;
+	bool unseen; /* nobody saw how the run ended; exit_code is EXIT_UNSEEN */
 	bool oom_killed;
 	bool user_stopped;      /* by `stop` or `kill`: unless-stopped and always stay down */
 	char *error;            /* why it could not start, for `ps` and `logs` */
@@ -136,7 +138,7 @@ bool record_process_alive(const struct record *r, pid_t pid, uint64_t ticks);
 
 /* Correct what a dead supervisor could not write down: a record that says
  * running while its process is gone becomes exited, with the code from its
- * exit record where the monitor left one (137 otherwise).  Changes @r only, not
+ * exit record where the monitor left one (r->unseen otherwise).  Changes @r only, not
  * the file.  Returns true, and sets r->corrected, when something was: a living
  * supervisor, or the next one, may yet start it again as its policy says.  What ran
  * in another boot is r->lost: starting it again is up to whoever asks. */

@@ -92,6 +92,7 @@ static struct container *new_container(struct supervisor *sv, struct record *rec
 	c->dir = dirs_container(sv->dirs, sv->project, rec->id);
 	c->dir_fd = c->netns_fd = -EBADF;
 	c->m = no_run;
+	c->left = SALVAGE_INIT;
 	health_init(&c->health, &spec->health);
 	return c;
 }
@@ -113,6 +114,7 @@ void container_free(struct container *c)
 	checks_stop(c);
 	hooks_cancel(c);
 	drop_run(c);
+	salvage_done(&c->left);
 	source_clear(&c->timer);
 	source_clear(&c->save_timer);
 	for (size_t i = 0; i < c->n_held; i++)
@@ -423,6 +425,30 @@ static void note_oom(struct container *c)
 		c->rec->oom_killed = n > 0;
 }
 
+/* Before the container is killed. */
+static void open_pipes(struct container *c)
+{
+	_cleanup_(fd_closep) int process = -EBADF;
+	struct monitor_record m;
+
+	if (monitor_record_load(c->sv->run_fd, c->rec->id, &m, NULL) < 0 ||
+	    m.started_at != c->rec->started_at)
+		return;
+	process = procref_open(&m.process, NULL);
+	if (!c->cgroup)
+		(void)cgroup_open(c->sv->cgroups, c->sv->project, c->rec->id,
+				  c->spec->cgroup_parent, &c->cgroup, NULL);
+	salvage_open(&c->left, process >= 0 ? m.process.pid : 0, c->cgroup, m.pipes);
+}
+
+static void empty_pipes(struct container *c)
+{
+	size_t n = salvage_finish(&c->left, c->dir_fd, c->sv->run_fd, &c->spec->log);
+
+	if (n)
+		supervisor_log(c->sv, "%s: %zu bytes of output found in its pipes", c->rec->name, n);
+}
+
 /* It ran, or tried to, and is over: note how, and decide what comes next.  A
  * plan may have waited for just this to remove it: do not touch @c afterwards. */
 static void run_ended(struct container *c, int code, uint64_t finished_at)
@@ -435,6 +461,7 @@ static void run_ended(struct container *c, int code, uint64_t finished_at)
 	hooks_cancel(c);
 	source_clear(&c->timer);
 	drop_run(c);
+	empty_pipes(c);
 	note_oom(c);
 	if (rec->oom_killed)
 		supervisor_event(c->sv, c, "oom");
@@ -474,9 +501,13 @@ static void kill_all(struct container *c);
 static void on_orphan(struct source *s, int fd, uint32_t events, void *data)
 {
 	struct container *c = data;
+	int status = 0;
 
-	(void)waitpid(c->m.pid, NULL, WNOHANG); /* not ours if init got it first */
-	run_ended(c, EXIT_KILLED, now_real_ns());
+	/* It may have ended by itself just before. */
+	if (waitpid(c->m.pid, &status, WNOHANG) == c->m.pid && WIFEXITED(status))
+		run_ended(c, WEXITSTATUS(status), now_real_ns());
+	else
+		run_ended(c, EXIT_KILLED, now_real_ns()); /* or init got it first */
 }
 
 /* The run's monitor is gone. */
@@ -494,6 +525,7 @@ static void monitor_ended(struct container *c)
 	}
 	supervisor_log(c->sv, "%s: its monitor was killed; killing the container", c->rec->name);
 	source_clear(&c->monitor_source);
+	open_pipes(c);
 	kill_all(c);
 	if (c->m.pidfd < 0 ||
 	    loop_add_fd(c->sv->loop, c->m.pidfd, EPOLLIN, on_orphan, c, &c->pid_source, NULL) < 0)
@@ -529,16 +561,18 @@ static void start_failed(struct container *c, const struct err *e)
 
 /* A run whose monitor was killed cannot go on, and must be over before there is another:
  * two instances would share its volumes.  Waits for that, though not for ever: a
- * process may hang in the kernel. */
-static void kill_orphan(struct container *c)
+ * process may hang in the kernel.  True: there was somebody to kill. */
+static bool kill_orphan(struct container *c)
 {
 	uint64_t end = now_mono_ns() + ORPHAN_WAIT;
+	bool alive;
 
 	if (!c->cgroup)
 		(void)cgroup_open(c->sv->cgroups, c->sv->project, c->rec->id,
 				  c->spec->cgroup_parent, &c->cgroup, NULL);
 	if (!c->cgroup)
-		return; /* it never got as far, or nothing of it is left */
+		return false; /* it never got as far, or nothing of it is left */
+	alive = cgroup_is_empty(c->cgroup) == 0;
 	while (cgroup_is_empty(c->cgroup) == 0 && now_mono_ns() < end) {
 		(void)cgroup_kill(c->cgroup, NULL); /* looked at again in the next round */
 		(void)usleep(1000);
@@ -550,6 +584,7 @@ static void kill_orphan(struct container *c)
 		cgroup_free(c->cgroup);
 		c->cgroup = NULL;
 	}
+	return alive;
 }
 
 /* Learn the pid from the forked child, and watch the run from here on. */
@@ -713,6 +748,7 @@ void container_start(struct container *c)
 	c->hook_error = ERR_INIT;
 	c->rec->post_start_due = c->spec->n_post_start > 0;
 	c->rec->oom_killed = false;
+	c->rec->unseen = false;
 	c->kill_sent = false;
 	if (!c->by_policy) {
 		c->rec->user_stopped = false;
@@ -789,6 +825,7 @@ void container_readopt(struct container *c)
 {
 	struct monitor_record m;
 	struct exit_record end;
+	bool killed;
 
 	if (monitor_record_load(c->sv->run_fd, c->rec->id, &m, NULL) == 0 &&
 	    monitor_adopt(&m, &c->m.monitor_pidfd, &c->m.pidfd, NULL) == 0 &&
@@ -796,12 +833,15 @@ void container_readopt(struct container *c)
 		adopt_alive(c, &m);
 		return;
 	}
-	kill_orphan(c);
+	open_pipes(c);
+	killed = kill_orphan(c);
 	if (exits_load(c->sv->exits, c->rec->id, &end, NULL) == 0 &&
-	    end.started_at >= c->rec->started_at)
+	    end.started_at >= c->rec->started_at) {
 		run_ended(c, end.code, end.finished_at);
-	else
-		run_ended(c, EXIT_KILLED, now_real_ns());
+		return;
+	}
+	c->rec->unseen = !killed;
+	run_ended(c, killed ? EXIT_KILLED : EXIT_UNSEEN, now_real_ns());
 }
 
 /* ---- signals and stopping

@@ -32,6 +32,7 @@
 #include "engine/supervise/health.h"
 #include "engine/supervise/monitor.h"
 #include "engine/supervise/nethelper.h"
+#include "engine/supervise/salvage.h"
 #include "net/netlink.h"
 #include "net/network.h"
 #include "net/publish.h"
@@ -88,6 +89,7 @@ struct container {
 	int netns_fd; /* -EBADF: not opened, or none of its own */
 	struct cgroup *cgroup;
 	struct monitor_started m; /* handles of the run; m.monitor_pidfd -EBADF: not running */
+	struct salvage left;      /* of a monitor that was killed: read when the run has ended */
 	bool monitor_is_child;    /* ours to reap; not after an adoption */
 	struct source *sock_source, *error_source, *monitor_source, *pid_source;
 	bool unsaved;              /* its record on disk is an older one */

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
@@ -108,8 +109,16 @@ static char *record_path(const char *id)
 	return xasprintf(MONITOR_RECORDS "/%s", id);
 }
 
-static int write_record(const struct monitor_opts *o, const struct report *rep,
-			uint64_t started_at, struct err *e)
+/* What tells a pipe from others; 0: it is none. */
+static uint64_t inode_of(int fd)
+{
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 ? st.st_ino : 0;
+}
+
+static int write_record(const struct monitor_opts *o, const struct ends *s,
+			const struct report *rep, uint64_t started_at, struct err *e)
 {
 	_cleanup_(free_p) char *path = record_path(o->launch->spec->id);
 	_cleanup_(json_unrefp) json *j = json_new_object();
@@ -126,6 +135,8 @@ static int write_record(const struct monitor_opts *o, const struct report *rep,
 	json_put_int(j, "monitor_pid", getpid());
 	json_put_u64(j, "monitor_ticks", rep->monitor_ticks);
 	json_put_u64(j, "started_at", started_at);
+	json_put_u64(j, "stdout", inode_of(s->out[0]));
+	json_put_u64(j, "stderr", inode_of(s->err[0]));
 	text = json_text(j);
 	return file_write_atomic(o->run_dir_fd, path, text, strlen(text), 0600, false, e);
 }
@@ -190,7 +201,7 @@ static int prepare(const struct monitor_opts *o, const struct ends *s, uint64_t 
 	if (r == 0)
 		r = proc_start_ticks(rep->pid, &rep->start_ticks, e);
 	if (r == 0)
-		r = write_record(o, rep, started_at, e);
+		r = write_record(o, s, rep, started_at, e);
 	return r;
 }
 
@@ -250,7 +261,7 @@ static _Noreturn void child(const struct monitor_opts *o, const struct ends *s, 
 
 /* ---- in the supervisor --------------------------------------------------------------- */
 /* One per project and boot, so that the order keys of its containers compare. */
-static int order_epoch(int run_dir_fd, uint64_t *epoch, struct err *e)
+int monitor_order_epoch(int run_dir_fd, uint64_t *epoch, struct err *e)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	char text[24];
@@ -302,7 +313,7 @@ int monitor_start(const struct monitor_opts *o, struct monitor_started *out, str
 	out->started_at = o->started_at ? o->started_at : now_real_ns();
 	if (self < 0)
 		return err_errno(e, errno, "open a pidfd of ourselves");
-	r = order_epoch(o->run_dir_fd, &epoch, e);
+	r = monitor_order_epoch(o->run_dir_fd, &epoch, e);
 	if (r < 0)
 		return r;
 	r = ends_open(&s, o->launch->spec, e);
@@ -424,6 +435,7 @@ int monitor_record_load(int run_dir_fd, const char *id, struct monitor_record *o
 		.process = { (pid_t)pid, json_get_u64(j, "start_ticks", 0) },
 		.monitor = { (pid_t)monitor, json_get_u64(j, "monitor_ticks", 0) },
 		.started_at = json_get_u64(j, "started_at", 0),
+		.pipes = { json_get_u64(j, "stdout", 0), json_get_u64(j, "stderr", 0) },
 	};
 	memcpy(out->boot_id, boot, strlen(boot) + 1);
 	return 0;

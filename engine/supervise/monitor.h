@@ -11,7 +11,8 @@
  *		the log; log_format.h.  Made with the first output
  *  COMP_RUN/PROJECT/monitors/ID
  *		who runs: {version, boot_id, pid, start_ticks, monitor_pid,
- *		monitor_ticks, started_at}; written before the workload can
+ *		monitor_ticks, started_at, stdout, stderr (inodes of the
+ *		pipes)}; written before the workload can
  *		run for long, so a supervisor that died before it wrote its own
  *		record loses nothing.  About this boot, hence not on disk
  *
@@ -19,8 +20,9 @@
  * took for it (engine/state/exits.h), and is on disk before the monitor exits.
  *
  * When a monitor's pidfd becomes readable, either that record is there, or the
- * monitor itself was killed: then the container's output is lost and it cannot
- * go on.  Kill its cgroup and treat it as exited with 137.
+ * monitor itself was killed: then nobody reads the container's output and it cannot
+ * go on.  Take what is in its pipes (salvage.h), kill its cgroup and treat it as
+ * exited with 137.
  *
  * Death of the supervisor: the monitors hold its pidfd.  One of them (elected by
  * flock(2) on monitors.lock in the project's run directory) starts
@@ -28,6 +30,14 @@
  * all then watch the process whose pid is in the file `lock` there.  If that
  * file is gone, so is the project, and nothing is started.  The new supervisor
  * takes over with monitor_adopt().
+ *
+ * Death of the supervisor and of all monitors at once: nobody is left to notice, unless
+ * `comp systemd run` attends the project (cli/attend.h).  Containers run on, nethelper
+ * serves on, and `ps` and `logs` tell what is so.  The next command that changes
+ * something (up, down, start, stop, restart, boot, …) starts a supervisor, which does
+ * what it does for any container whose monitor was killed: what its pipes still hold goes
+ * into its log, it is ended, and its restart policy decides.  A container that
+ * ended before, with nobody there to see how, is recorded as just that (record.unseen).
  *
  * Signals a monitor understands: SIGHUP: look again who is the supervisor, and
  * take the program of that process for future starts (after an upgrade in
@@ -122,11 +132,15 @@ int monitor_finish(struct monitor_started *s, struct err *e);
 int monitor_read_error(struct monitor_started *s, struct err *failure);
 void monitor_started_done(struct monitor_started *s); /* closes descriptors, kills nothing */
 
+/* One per project and boot, so that the order keys of its containers compare. */
+int monitor_order_epoch(int run_dir_fd, uint64_t *epoch, struct err *e);
+
 /* ---- re-adoption ----------------------------------------------------------- */
 struct monitor_record {
 	char boot_id[BOOT_ID_MAX];
 	struct procref process, monitor;
 	uint64_t started_at; /* CLOCK_REALTIME ns */
+	ino_t pipes[2];      /* of stdout and stderr; 0: none, or an older comp wrote it */
 };
 /* -ENOENT: there is none.  A torn or foreign file is -EBADMSG. */
 int monitor_record_load(int run_dir_fd, const char *id, struct monitor_record *out, struct err *e);

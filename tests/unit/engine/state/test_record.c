@@ -386,7 +386,8 @@ static void test_reconcile(void **state)
 	assert_true(record_reconcile(r, &p->dirs)); /* the monitor died without a word */
 	assert_true(r->corrected);
 	assert_int_equal(r->status, CONTAINER_EXITED);
-	assert_int_equal(r->exit_code, 137);
+	assert_true(r->unseen);
+	assert_int_equal(r->exit_code, EXIT_UNSEEN);
 	assert_int_equal(r->health, HEALTH_NONE);
 	assert_int_equal(r->pid, 0);
 	assert_false(record_reconcile(r, &p->dirs));
@@ -458,9 +459,9 @@ static void test_exit_record(void **state)
 
 	assert_int_equal(exit_record_load(&p->dirs, "t", "i", &x, &e), -ENOENT);
 	check_exit(p, 100, 2 * EXIT_SLOT, 3, 200);
-	check_exit(p, 99, 2 * EXIT_SLOT, 137, 0); /* of a run before */
-	check_exit(p, 100, 2 * EXIT_SLOT - 1, 137, 0);
-	check_exit(p, 100, 0, 137, 0);
+	check_exit(p, 99, 2 * EXIT_SLOT, EXIT_UNSEEN, 0); /* of a run before */
+	check_exit(p, 100, 2 * EXIT_SLOT - 1, EXIT_UNSEEN, 0);
+	check_exit(p, 100, 0, EXIT_UNSEEN, 0);
 }
 
 static void test_starting(void **state)

@@ -454,8 +454,8 @@ static void test_apply(void **state)
 		"\"Cmd\":[\"/bin/ash\",\"-ec\",\"x y\"],"
 		"\"Volumes\":{\"/v\":{},\"/w\":{}},\"WorkingDir\":\"/a/b\","
 		"\"Labels\":{\"l\":\"m\"},\"StopSignal\":\"SIGUSR1\","
-		"\"Healthcheck\":{\"Test\":[\"CMD-SHELL\",\"t\"],\"Retries\":2},"
-		"\"Shell\":[\"/bin/ash\",\"-ec\"],\"OnBuild\":[\"RUN z\"]}");
+		"\"Shell\":[\"/bin/ash\",\"-ec\"],\"OnBuild\":[\"RUN z\"],"
+		"\"Healthcheck\":{\"Test\":[\"CMD-SHELL\",\"t\"],\"Retries\":2}}");
 	assert_string_equal(c.author, "me");
 	assert_int_equal(instruction_parse("STOPSIGNAL NONSENSE", false, &i, &e), 0);
 	assert_int_equal(instruction_apply(&i, &c, &e), -EINVAL);

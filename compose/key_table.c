@@ -676,11 +676,11 @@ static const struct key service_rows[] = {
 	  .help = "host, service:x or container:x." },
 	{ "pids_limit", STRNUM, .value = KV_INT, .cast = CAST_INT,
 	  .help = "Most processes; -1 is no limit." },
-	{ "platform", STR, .flags = KF_LATER, .help = "Platform of the image: os/arch/variant." },
+	{ "platform", STR, .help = "Platform of the image: os/arch/variant." },
 	{ "ports", .types = KT_SEQ, .value = KV_LIST, .unique = UNIQUE_PORT, .form = FORM_PORTS,
 	  .item = &port_item, .flags = KF_UNIQUE_ITEMS, .help = "Ports to publish on the host." },
 	{ "privileged", FLAG, .dflt = "false", .help = "All capabilities and devices." },
-	{ "pull_policy", STR, .dflt = "missing", .acts = "missing|if_not_present|never",
+	{ "pull_policy", STR, .dflt = "missing",
 	  .pattern = "always|never|build|if_not_present|missing|refresh|daily|weekly|every_([0-9]+["
 		     "wdhms])+",
 	  .help = "When to pull the image." },

@@ -19,6 +19,7 @@ int pull_policy_parse(const char *text, struct pull_policy *out, struct err *e)
 		{ "never", { PULL_NEVER, 0 } },
 		{ "build", { PULL_BUILD, 0 } },
 		{ "daily", { PULL_AGE, 24 * 3600 * NSEC_PER_SEC } },
+		{ "refresh", { PULL_AGE, 0 } },
 		{ "weekly", { PULL_AGE, 7 * 24 * 3600 * NSEC_PER_SEC } },
 	};
 	const char *every;

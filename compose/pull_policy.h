@@ -14,7 +14,7 @@ struct pull_policy {
 };
 
 /* "always", "missing", "if_not_present", "never", "build", "daily", "weekly",
- * "every_12h", "every_1w2d"; NULL or "" is missing. */
+ * "every_12h", "every_1w2d", "refresh" (every time); NULL or "" is missing. */
 int pull_policy_parse(const char *text, struct pull_policy *out, struct err *e);
 
 struct pull_state {

@@ -299,8 +299,9 @@ static int no_such_image(struct err *e, const char *ref)
 {
 	err_set(e, ENOENT, "no such image: %.200s", ref);
 	return err_hint(e,
-			"`comp load -i FILE` takes in what `docker save` or skopeo wrote; "
-			"`comp image import ROOTFS.tar NAME` makes an image of a root file system");
+			"`comp image pull %.100s` asks its registry, `comp load -i FILE` takes in "
+			"what `docker save` or skopeo wrote",
+			ref);
 }
 
 /* The one image whose id starts with @hex. */

@@ -32,7 +32,7 @@ static void test_once(void **state)
 		     "  a: {image: x, deploy: {placement: {constraints: [x]}}, runtime: runc}\n"
 		     "  b: {image: x, runtime: runc, logging: {driver: syslog}}\n"
 		     "  c: {image: x, runtime: runc, logging: {driver: local}}\n"
-		     "  d: {image: x, pull_policy: always, userns_mode: host}\n");
+		     "  d: {image: x, deploy: {mode: global}, userns_mode: host}\n");
 	assert_int_equal(folder_load(&f, (struct project_options){ 0 }), 0);
 	later_warn(f.p, &d);
 	assert_int_equal(d.n_warns, 4);
@@ -42,8 +42,8 @@ static void test_once(void **state)
 					    "act on it, here and in 2 more places");
 	assert_string_equal(d.warns[2].msg, "services.b.logging.driver: this version of comp does "
 					    "not act on \"syslog\"");
-	assert_string_equal(d.warns[3].msg, "services.d.pull_policy: this version of comp does "
-					    "not act on \"always\"");
+	assert_string_equal(d.warns[3].msg, "services.d.deploy.mode: this version of comp does "
+					    "not act on \"global\"");
 	assert_int_equal(d.warns[3].line, 5);
 	diag_done(&d);
 	folder_done(&f);

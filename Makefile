@@ -171,7 +171,7 @@ help:
 demo:
 	$(INSTALL) $(BUILD_PACKAGES) $(DEMO_PACKAGES)
 	$(MAKE) all
-	samples/wordpress/images/build.sh $(B)/comp
+	samples/wordpress/images/base.sh $(B)/comp
 	$(B)/comp -f samples/wordpress/compose.yaml up -d
 	tests/lib/wait-http http://localhost:8000/ 60
 	@echo

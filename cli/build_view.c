@@ -222,6 +222,15 @@ static void keep_line(struct vertex *x, const char *text, size_t n)
 	*line = xstrndup(text, n);
 }
 
+/* "[web 2/3] RUN make", "[web] exporting to image" */
+static char *name_of(const struct build_view *v, const char *text, size_t n)
+{
+	if (!v->label)
+		return xstrndup(text, n);
+	return *text == '[' ? xasprintf("[%s %.*s", v->label, (int)n - 1, text + 1)
+			    : xasprintf("[%s] %.*s", v->label, (int)n, text);
+}
+
 static void note(struct build_view *v, const struct build_event *ev)
 {
 	struct vertex *x = vertex_of(v, ev->vertex);
@@ -230,9 +239,7 @@ static void note(struct build_view *v, const struct build_event *ev)
 	switch (ev->kind) {
 	case BUILD_STARTED:
 		x->began = now_mono_ns();
-		x->name = v->label ? xasprintf("[%s %.*s", v->label, (int)ev->n - (*ev->text == '['),
-					       ev->text + (*ev->text == '['))
-				   : xstrndup(ev->text, ev->n);
+		x->name = name_of(v, ev->text, ev->n);
 		break;
 	case BUILD_OUTPUT:
 		keep_line(x, ev->text, ev->n);

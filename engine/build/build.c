@@ -19,7 +19,7 @@
 #include "base/path.h"
 #include "base/strv.h"
 #include "engine/build/internal.h"
-#include "engine/image/stage.h"
+#include "engine/image/store_internal.h"
 
 #define TICK_MS 100
 
@@ -283,7 +283,10 @@ static int open_store(struct build *b, struct err *e)
 	_cleanup_(free_p) char *images = dirs_images(b->o->dirs);
 	int r = store_open(images, &b->store, e);
 
-	return r < 0 ? r : stage_begin(b->store, &b->hold, e);
+	if (r < 0)
+		return r;
+	b->using_fd = store_lock(b->store, STORE_USING, LOCK_SH, e);
+	return MIN(b->using_fd, 0);
 }
 
 static void close_build(struct build *b)
@@ -305,21 +308,12 @@ static void close_build(struct build *b)
 	graph_done(&b->graph);
 	dockerfile_done(&b->file);
 	map_done(&b->images);
-	stage_free(b->hold);
+	fd_close(b->using_fd);
 	store_close(b->store);
 	free(b->id);
 	free(b->work);
 	free(b->digests);
 	free(b->project);
-}
-
-static void warn_unused_args(struct build *b)
-{
-	const struct scope *scopes[] = { &b->graph.global };
-	_cleanup_(strv_freep) char **unused = NULL;
-
-	(void)scopes;
-	(void)unused;
 }
 
 static int build(struct build *b, struct build_result *out, struct err *e)
@@ -347,7 +341,6 @@ static int build(struct build *b, struct build_result *out, struct err *e)
 	r = plan_images(b, e);
 	if (r == 0)
 		r = run_stages(b, out, e);
-	warn_unused_args(b);
 	return r < 0 ? r : result_commit(b, out, e);
 }
 
@@ -357,6 +350,7 @@ int build_run(const struct build_options *o, const struct build_handler *h,
 	struct build b = { .o = o,
 			   .h = h,
 			   .work_fd = -EBADF,
+			   .using_fd = -EBADF,
 			   .images = MAP_INIT_FREE(image_free),
 			   .now = now_real_ns() };
 	struct err gone = ERR_INIT;

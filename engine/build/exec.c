@@ -264,22 +264,24 @@ static int run_stage(struct run *r, struct err *e)
 
 /* ---- the process ---------------------------------------------------------------------- */
 
-static int enter_namespace(struct err *e)
+/* A mount namespace of our own, when the first mount is to be made: a stage that is all
+ * in the cache is done before the kernel would have copied the host's mounts. */
+int exec_private(struct run *r, struct err *e)
 {
+	_cleanup_(free_p) char *path = NULL;
+
+	if (r->private)
+		return 0;
 	if (unshare(CLONE_NEWNS) < 0)
 		return err_errno(e, errno, "unshare the mount namespace");
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return err_errno(e, errno, "make mounts private");
-	return 0;
-}
-
-/* A descriptor opened before is of the former namespace's mount, and rename(2) does not
- * cross mounts even where both show the same. */
-static int reopen_store(struct build *b, struct err *e)
-{
-	_cleanup_(free_p) char *path = xstrdup(store_path(b->store));
-
-	return store_open(path, &b->store, e); /* the old one is the hold's, and stays */
+	r->private = true;
+	/* A descriptor opened before is of the former namespace's mount, and rename(2)
+	 * does not cross mounts even where both show the same. */
+	path = xstrdup(store_path(r->b->store));
+	store_close(TAKE_PTR(r->b->store));
+	return store_open(path, &r->b->store, e);
 }
 
 static bool without_cache(const struct run *r)
@@ -302,11 +304,7 @@ _Noreturn void exec_stage(struct build *b, size_t index, int sock)
 	umask(0);
 	r.no_cache = without_cache(&r);
 	r.work = xasprintf("%s/%zu", b->work, index);
-	code = enter_namespace(&e);
-	if (code == 0)
-		code = reopen_store(b, &e);
-	if (code == 0)
-		code = mkdir_p(AT_FDCWD, r.work, 0700, &e);
+	code = mkdir_p(AT_FDCWD, r.work, 0700, &e);
 	if (code == 0)
 		code = digests_open(b->digests, &r.digests, &e);
 	if (code == 0)

@@ -40,7 +40,7 @@ struct build {
 	const struct build_options *o;
 	const struct build_handler *h;
 	struct store *store;
-	struct stage *hold; /* layers that are there stay there while it lives */
+	int using_fd; /* shared lock: layers that are there stay there */
 	char *id, *work;    /* COMP_ROOT/build/work/<id> */
 	int work_fd;	    /* locked */
 	char *digests;	    /* path */
@@ -107,13 +107,15 @@ struct run {
 	unsigned int step, n_steps;
 	uint64_t step_began;
 	const struct instruction *ins; /* the one at hand, expanded */
-	bool no_cache;
+	bool no_cache, private;
 	struct digests *digests;
 	struct runner *runner;
 };
 /* The stage's process; never returns. */
 _Noreturn void exec_stage(struct build *b, size_t index, int sock);
 
+/* Before anything is mounted. */
+int exec_private(struct run *r, struct err *e);
 void exec_begin_step(struct run *r, const char *text);
 void exec_end_step(struct run *r, bool cached);
 void exec_output(struct run *r, bool is_stderr, const char *p, size_t n);

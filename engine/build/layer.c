@@ -61,9 +61,11 @@ int workroot_mount(struct run *r, char *const *diff_ids, struct workroot **out, 
 	_cleanup_(strv_freep) char **dirs = layer_dirs(r, diff_ids);
 	_cleanup_(workroot_discardp) struct workroot *w = new0(struct workroot);
 	_cleanup_(free_p) char *upper = NULL;
-	int code;
+	int code = exec_private(r, e);
 
 	w->root = -EBADF;
+	if (code < 0)
+		return code;
 	w->dir = xasprintf("%s/%u", r->work, r->serial++);
 	upper = path_join(w->dir, "upper");
 	code = mkdir_p(AT_FDCWD, upper, 0755, e);

@@ -337,7 +337,7 @@ static int unpack(struct copy *c, struct place *p, int fd, const char *dest, str
 	struct place there = *p;
 	struct layer_source src = { .fd = fd, .size = UINT64_MAX, .what = "the archive" };
 	_cleanup_(fd_closep) int into = -EBADF;
-	struct layer_info info;
+	struct layer_info info = { 0 };
 	struct err why = ERR_INIT;
 	int code;
 

@@ -4,8 +4,8 @@
 /* clang-format off */
 #define COMMANDS(X)                                                            \
 	X(attach) X(boot) X(build)                                             \
-	X(config) X(create)                                                    \
-	X(down) X(events) X(exec) X(explain)                                   \
+	X(commit) X(config) X(create)                                          \
+	X(down) X(events) X(exec) X(explain) X(export)                         \
 	X(image) X(images) X(kill)                                             \
 	X(load) X(login) X(logout) X(logs) X(ls)                               \
 	X(network) X(pause) X(port) X(ps) X(pull) X(push)                      \

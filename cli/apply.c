@@ -245,16 +245,23 @@ static int next_timeout(const struct apply_client *a)
 
 static int wait_and_step(struct apply_client *a, int signal_fd, struct err *e)
 {
-	struct pollfd p[] = { { .fd = apply_client_fd(a), .events = POLLIN },
-			      { .fd = signal_fd, .events = POLLIN } };
-	int r = 0;
+	const struct beside *beside = a->ctx->beside;
+	struct pollfd p[2 + BESIDE_FDS] = { { .fd = apply_client_fd(a), .events = POLLIN },
+					    { .fd = signal_fd, .events = POLLIN } };
+	int r = 0, timeout = next_timeout(a), due;
 
 	if (apply_client_pending(a))
 		return apply_client_step(a, e);
-	if (poll(p, ARRAY_SIZE(p), next_timeout(a)) < 0 && errno != EINTR)
+	if (beside) {
+		due = beside->prepare(beside->data, p + 2);
+		timeout = timeout < 0 || (due >= 0 && due < timeout) ? due : timeout;
+	}
+	if (poll(p, beside ? ARRAY_SIZE(p) : 2, timeout) < 0 && errno != EINTR)
 		return err_errno(e, errno, "poll");
 	if (p[1].revents)
 		r = on_signal(a, signal_fd, e);
+	if (beside && r == 0)
+		r = beside->step(beside->data, p + 2, e);
 	if (p[0].revents && r == 0)
 		return apply_client_step(a, e);
 	progress_tick(a->progress);

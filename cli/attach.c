@@ -31,6 +31,11 @@ struct attach {
 	struct apply_client *applies[MAX_APPLIES];
 	size_t n_applies;
 	int n_signals;
+	struct beside beside;
+	bool is_up;      /* the apply that brings the project up is over */
+	bool said;       /* "Attaching to …" */
+	bool more;       /* the view has not shown all there is */
+	bool abort_due;  /* somebody exited, but the project is not up yet */
 	bool aborting;
 	int code; /* of the container that made us abort; -1: none */
 	struct err err;
@@ -44,6 +49,12 @@ static bool is_watched(const struct attach *a, const struct record *r)
 static bool is_shown(const struct attach *a, const struct record *r)
 {
 	return !r->oneoff && r->service && strv_has(a->o->shown, r->service);
+}
+
+/* Until the project is up, what ends may be a run from before us that is replaced. */
+static bool is_ours(const struct attach *a, const struct record *r)
+{
+	return a->is_up || r->started_at >= a->o->since;
 }
 
 /* ---- ending ---------------------------------------------------------------------- */
@@ -123,7 +134,7 @@ static void on_exited(const struct record *r, bool restarting, void *data)
 	struct attach *a = data;
 	char text[64];
 
-	if (!is_watched(a, r))
+	if (!is_watched(a, r) || !is_ours(a, r))
 		return;
 	if (is_shown(a, r)) {
 		(void)log_view_add(a->view, &a->ctx->dirs, r, a->o->since, NULL); /* may be new */
@@ -135,8 +146,11 @@ static void on_exited(const struct record *r, bool restarting, void *data)
 	if (restarting || a->aborting || a->n_signals)
 		return;
 	if (a->o->abort_on_exit || (a->o->abort_on_failure && r->exit_code != 0)) {
+		if (a->abort_due)
+			return;
 		a->code = r->exit_code;
-		if (begin_abort(a, &a->err) < 0 && !a->err.code)
+		a->abort_due = !a->is_up;
+		if (a->is_up && begin_abort(a, &a->err) < 0 && !a->err.code)
 			a->err.code = EIO;
 	}
 }
@@ -146,7 +160,7 @@ static int follow_logs(struct attach *a, struct err *e)
 	const struct record_list *l = watch_records(a->watch);
 
 	for (size_t i = 0; i < l->n; i++) {
-		int r = is_shown(a, l->items[i])
+		int r = is_shown(a, l->items[i]) && is_ours(a, l->items[i])
 				? log_view_add(a->view, &a->ctx->dirs, l->items[i], a->o->since, e)
 				: 0;
 		if (r < 0)
@@ -171,6 +185,9 @@ static void say_attaching(struct attach *a)
 	_cleanup_(strv_freep) char **names = NULL;
 	_cleanup_(free_p) char *text = NULL;
 
+	if (a->said)
+		return;
+	a->said = true;
 	for (size_t i = 0; i < l->n; i++) {
 		if (!is_shown(a, l->items[i]))
 			continue;
@@ -184,14 +201,42 @@ static void say_attaching(struct attach *a)
 	fflush(a->ctx->out);
 }
 
-/* Those that came and went while `up` was still busy with others. */
-static void report_early_exits(struct attach *a)
+/* ---- while the project comes up ------------------------------------------------------- */
+static int beside_prepare(void *data, struct pollfd p[BESIDE_FDS])
+{
+	const struct attach *a = data;
+
+	p[0] = (struct pollfd){ .fd = watch_fd(a->watch), .events = POLLIN };
+	p[1] = (struct pollfd){ .fd = log_view_fd(a->view), .events = POLLIN };
+	return a->more || watch_pending(a->watch) ? 0 : watch_timeout(a->watch);
+}
+
+static bool any_started(const struct attach *a)
 {
 	const struct record_list *l = watch_records(a->watch);
 
 	for (size_t i = 0; i < l->n; i++)
-		if (l->items[i]->finished_at >= a->o->since && !record_is_active(l->items[i]))
-			on_exited(l->items[i], false, a);
+		if (is_shown(a, l->items[i]) && is_ours(a, l->items[i]))
+			return true;
+	return false;
+}
+
+static int beside_step(void *data, const struct pollfd p[BESIDE_FDS], struct err *e)
+{
+	struct attach *a = data;
+	bool look = p[0].revents || watch_pending(a->watch) || watch_fd(a->watch) < 0;
+	int r = 0;
+
+	if (!a->said && any_started(a))
+		say_attaching(a);
+	if (look)
+		r = watch_update(a->watch, e);
+	if (r == 0 && look)
+		r = follow_logs(a, e);
+	if (r == 0)
+		r = log_view_pump(a->view, e);
+	a->more = r == 2;
+	return r < 0 ? r : 0;
 }
 
 /* ---- the loop ------------------------------------------------------------------------ */
@@ -313,34 +358,54 @@ static int attach_open(struct attach *a, struct err *e)
 
 	a->view = log_view_new(&vo);
 	a->progress = progress_new(a->ctx->err, &po);
-	a->ctx->generation = -1; /* plans are made from what is watched, not from ctx_records() */
 	return watch_new(&a->ctx->dirs, a->ctx->project_name, &h, &a->watch, e);
 }
 
-static void attach_close(struct attach *a)
+void attach_free(struct attach *a)
 {
+	if (!a)
+		return;
+	a->ctx->beside = NULL;
 	for (size_t i = 0; i < a->n_applies; i++)
 		apply_client_free(a->applies[i]);
 	progress_free(a->progress);
 	log_view_free(a->view);
 	watch_free(a->watch);
+	free(a);
 }
 
-int attach_run(struct context *ctx, const struct attach_options *o, struct err *e)
+int attach_new(struct context *ctx, const struct attach_options *o, struct attach **out,
+	       struct err *e)
 {
-	struct attach a = { .ctx = ctx, .o = o, .code = -1 };
-	int r = attach_open(&a, e);
+	_cleanup_(attach_freep) struct attach *a = new0(struct attach);
+	int r;
 
-	if (r == 0) {
-		say_attaching(&a);
-		r = follow_logs(&a, e);
-	}
-	if (r == 0) {
-		report_early_exits(&a);
-		r = run_loop(&a, e);
-	}
+	a->ctx = ctx;
+	a->o = o;
+	a->code = -1;
+	r = attach_open(a, e);
+	if (r < 0)
+		return r;
+	a->beside = (struct beside){ beside_prepare, beside_step, a };
+	ctx->beside = &a->beside;
+	*out = TAKE_PTR(a);
+	return 0;
+}
+
+int attach_run(struct attach *a, struct err *e)
+{
+	int r = watch_update(a->watch, e); /* the last exits of those that came and went */
+
+	a->ctx->beside = NULL;
+	a->ctx->generation = -1; /* plans are made from what is watched, not from ctx_records() */
+	a->is_up = true;
+	if (r < 0)
+		return r;
+	say_attaching(a);
+	r = follow_logs(a, e);
+	if (r == 0 && a->abort_due)
+		r = begin_abort(a, e);
 	if (r == 0)
-		r = final_code(&a);
-	attach_close(&a);
-	return r;
+		r = run_loop(a, e);
+	return r == 0 ? final_code(a) : r;
 }

@@ -15,7 +15,18 @@ struct attach_options {
 	uint64_t since;             /* show output from here on; CLOCK_REALTIME ns */
 };
 
-/* The project (ctx->project) is up.  Returns the exit code, or -errno. */
-int attach_run(struct context *ctx, const struct attach_options *o, struct err *e);
+struct attach;
+
+/* Before the project (ctx->project, loaded) is brought up.  From here to attach_run()
+ * ctx->beside shows what containers say as soon as they are started.  @o is borrowed. */
+int attach_new(struct context *ctx, const struct attach_options *o, struct attach **out,
+	       struct err *e);
+/* It is up.  Returns the exit code, or -errno. */
+int attach_run(struct attach *a, struct err *e);
+void attach_free(struct attach *a);
+static inline void attach_freep(struct attach **a)
+{
+	attach_free(*a);
+}
 
 #endif

@@ -263,39 +263,6 @@ static bool wants_attach(const struct context *ctx, const struct up_options *o, 
 	return node_get_bool(project_service(ctx->project, name), "attach", true);
 }
 
-static int attach(struct context *ctx, const struct up_options *o, char *const *services,
-		  uint64_t since, struct err *e)
-{
-	_cleanup_(strv_freep) char **watched = NULL, **shown = NULL;
-	struct attach_options ao = {
-		.color = ctx->out_color && !o->no_color,
-		.no_prefix = o->no_log_prefix,
-		.timestamps = o->timestamps,
-		.abort_on_exit = o->abort_on_exit,
-		.abort_on_failure = o->abort_on_failure,
-		.exit_code_from = o->exit_code_from,
-		.stop_timeout = o->timeout < 0 ? PLAN_NO_TIMEOUT
-					       : o->timeout * (int64_t)NSEC_PER_SEC,
-		.since = since,
-	};
-	int r = service_closure(ctx, services, o->no_deps, &watched, e);
-
-	if (r < 0)
-		return r;
-	if (!watched)
-		watched = names_of_all(ctx->project);
-	STRV_FOREACH (name, watched) {
-		bool asked = !services || !*services || strv_has(services, *name) ||
-			     o->attach_dependencies || o->attach;
-
-		if (asked && wants_attach(ctx, o, *name))
-			strv_add(&shown, *name);
-	}
-	ao.watched = watched;
-	ao.shown = shown;
-	return attach_run(ctx, &ao, e);
-}
-
 /* ^C before everything was up: what is up goes down again. */
 static void stop_after_cancel(struct context *ctx, const struct up_options *o,
 			      char *const *services)
@@ -310,6 +277,56 @@ static void stop_after_cancel(struct context *ctx, const struct up_options *o,
 		po.timeout_ns = o->timeout * (int64_t)NSEC_PER_SEC;
 	if (plan_and_apply(ctx, "stop", plan_stop, &po, NULL, &e) < 0)
 		message_error(ctx->err, &style, &e);
+}
+
+/* Bring the project up with its logs, and stay. */
+static int up_attached(struct context *ctx, const struct up_options *o, char *const *services,
+		       const struct plan_options *po, uint64_t since, struct err *e)
+{
+	_cleanup_(attach_freep) struct attach *a = NULL;
+	_cleanup_(strv_freep) char **watched = NULL, **shown = NULL;
+	struct attach_options ao = {
+		.color = ctx->out_color && !o->no_color,
+		.no_prefix = o->no_log_prefix,
+		.timestamps = o->timestamps,
+		.abort_on_exit = o->abort_on_exit,
+		.abort_on_failure = o->abort_on_failure,
+		.exit_code_from = o->exit_code_from,
+		.stop_timeout = o->timeout < 0 ? PLAN_NO_TIMEOUT
+					       : o->timeout * (int64_t)NSEC_PER_SEC,
+		.since = since,
+	};
+	int r = ctx_need_root(ctx, e);
+
+	ctx->enable = services;
+	if (r == 0)
+		r = ctx_load_project(ctx, e);
+	if (r == 0)
+		r = ctx_check_services(ctx, services, NULL, e);
+	if (r == 0)
+		r = ctx_dirs(ctx, e);
+	if (r == 0)
+		r = service_closure(ctx, services, o->no_deps, &watched, e);
+	if (r < 0)
+		return r;
+	if (!watched)
+		watched = names_of_all(ctx->project);
+	STRV_FOREACH (name, watched) {
+		bool asked = !services || !*services || strv_has(services, *name) ||
+			     o->attach_dependencies || o->attach;
+
+		if (asked && wants_attach(ctx, o, *name))
+			strv_add(&shown, *name);
+	}
+	ao.watched = watched;
+	ao.shown = shown;
+	r = attach_new(ctx, &ao, &a, e);
+	if (r == 0)
+		r = prepare_and_apply(ctx, "up", services, po, &o->make, e);
+	ctx->beside = NULL;
+	if (r == -ECANCELED)
+		stop_after_cancel(ctx, o, services);
+	return r < 0 ? r : attach_run(a, e);
 }
 
 static int run_up(struct context *ctx, struct invocation *in, struct err *e)
@@ -337,13 +354,11 @@ static int run_up(struct context *ctx, struct invocation *in, struct err *e)
 		if (r == 0)
 			r = ctx_check_services(ctx, service, NULL, e);
 	}
-	if (r == 0)
-		r = prepare_and_apply(ctx, "up", in->argv, &po, &o->make, e);
-	if (o->detach || o->no_start || ctx->global.dry_run)
+	if (r < 0)
 		return r;
-	if (r == -ECANCELED)
-		stop_after_cancel(ctx, o, in->argv);
-	return r < 0 ? r : attach(ctx, o, in->argv, since, e);
+	if (o->detach || o->no_start || ctx->global.dry_run)
+		return prepare_and_apply(ctx, "up", in->argv, &po, &o->make, e);
+	return up_attached(ctx, o, in->argv, &po, since, e);
 }
 
 static int run_create(struct context *ctx, struct invocation *in, struct err *e)

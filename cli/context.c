@@ -104,8 +104,9 @@ int ctx_progress(struct context *ctx, const char *title, struct progress **out, 
 		return r;
 	if (to_stdout && streq(to_stdout, "1") && ctx->out_tty)
 		stream = ctx->out;
-	/* Nothing to redraw with where control characters are not wanted. */
-	if (o.mode == PROGRESS_AUTO && streq_null(ctx->global.ansi, "never"))
+	/* Nothing to redraw with where control characters are not wanted, or where logs
+	 * scroll by. */
+	if (o.mode == PROGRESS_AUTO && (streq_null(ctx->global.ansi, "never") || ctx->beside))
 		o.mode = PROGRESS_PLAIN;
 	*out = progress_new(stream, &o);
 	return 0;

@@ -5,6 +5,7 @@
 #ifndef CLI_CONTEXT_H
 #define CLI_CONTEXT_H
 
+#include <poll.h>
 #include <stdio.h>
 
 #include "base/err.h"
@@ -32,6 +33,15 @@ struct global_options {
 	bool all_resources, compatibility, dry_run, no_ansi, verbose, version;
 };
 
+/* Something to look after while a plan is applied: the logs of `up` in the foreground. */
+#define BESIDE_FDS 2
+struct beside {
+	/* What to poll(2), negative descriptors for nothing; ms until step() is due anyway. */
+	int (*prepare)(void *data, struct pollfd p[BESIDE_FDS]);
+	int (*step)(void *data, const struct pollfd p[BESIDE_FDS], struct err *e);
+	void *data;
+};
+
 struct context {
 	struct global_options global;
 	const char *program; /* "comp", or "docker compose" for those personalities */
@@ -47,6 +57,7 @@ struct context {
 	uint64_t started;        /* CLOCK_MONOTONIC ns */
 	int cancel_fd;           /* ctx_cancel_fd() */
 	bool json_errors;        /* --progress json */
+	const struct beside *beside; /* NULL: nothing */
 };
 
 /* @program: what to call ourselves.  Streams are stdout and stderr. */

@@ -2,7 +2,7 @@
 # What can be seen and awaited while a project lives: events, wait, top, stats, attach,
 # pause and unpause.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 48
+plan 57
 
 c() {
 	comp -p "$P" --progress quiet "$@"
@@ -126,6 +126,44 @@ one=$(c stats --no-stream --format '{{.CPUPerc}}' busy)
 is "stands still" "$one" "0.00%"
 c unpause
 is "unpause" "$(c ps busy --format '{{.State}}')" running
+c down -t 0
+
+# ---- up in the foreground --------------------------------------------------------------------------
+# What is started is heard at once, not when all the rest is up as well.
+c down -t 0
+cat >compose.yaml <<'E'
+services:
+  job: {image: tiny, command: ["sh", "-c", "echo working; until [ -e /tmp/go ]; do sleep 0.05; done; echo worked"]}
+  after:
+    image: tiny
+    command: ["sh", "-c", "echo after; exit 4"]
+    depends_on: {job: {condition: service_completed_successfully}}
+E
+"$COMP" -p "$P" up --abort-on-container-failure >"$WORK/out" 2>"$WORK/err" &
+client=$!
+ok "up: what is started first is heard while the rest waits" until_true 10 grep -q 'job-1 .*| working' "$WORK/out"
+unlike "the rest is not there yet" "$(cat "$WORK/err")" 'after-1 Start'
+like "attaching is said before" "$(head -n 1 "$WORK/out")" '^Attaching to after-1, job-1$'
+c exec -T job touch /tmp/go </dev/null
+wait "$client"
+is "the code of what failed is up's" $? 4
+is "each line and each end is told once" "$(sed 's/ *|/:/' "$WORK/out" | tail -n +2)" "job-1: working
+job-1: worked
+job-1 exited with code 0
+after-1: after
+after-1 exited with code 4"
+# One that runs already, and one whose replaced run ends while we look.
+sed -i 's/exit 4/sleep 1000/; s/until .*done;/true;/' compose.yaml
+c up -d
+sed -i 's/echo after/echo anew/' compose.yaml
+"$COMP" -p "$P" up -t 0 >"$WORK/out" 2>"$WORK/err" &
+client=$!
+ok "up: a recreated one is heard" until_true 10 grep -q 'after-1 .*| anew' "$WORK/out"
+unlike "the end of the run it replaces is not" "$(cat "$WORK/out")" 'after-1 exited'
+kill -INT "$client"
+wait "$client"
+is "^C ends it" $? 130
+like "and what ran" "$(cat "$WORK/out")" 'after-1 exited with code'
 c down -t 0
 
 # ---- attach ----------------------------------------------------------------------------------------

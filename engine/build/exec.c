@@ -83,6 +83,12 @@ static int set_config(struct run *r, struct err *e)
 
 	if (code < 0)
 		return code;
+	/* A command that the base image has is meant for its own entrypoint. */
+	r->own_cmd |= r->ins->kind == INS_CMD;
+	if (r->ins->kind == INS_ENTRYPOINT && !r->own_cmd) {
+		strv_free(r->config.cmd);
+		r->config.cmd = NULL;
+	}
 	if (r->ins->kind == INS_ENV)
 		scope_set_env(&r->scope, r->ins);
 	if (r->ins->kind == INS_WORKDIR)
@@ -157,6 +163,8 @@ static void empty_config(struct run *r)
 	r->config.architecture = xstrdup(architecture);
 	r->config.variant = xstrdup_null(variant);
 	r->config.os = xstrdup("linux");
+	strv_add(&r->config.env, "PATH=" EXEC_DEFAULT_PATH);
+	r->config.workdir = xstrdup("/");
 }
 
 /* The image that base or context stands for; NULL: none. */

@@ -199,17 +199,6 @@ static int find_all(struct copy *c, struct err *e)
 	return code;
 }
 
-static int check_shape(const struct copy *c, struct err *e)
-{
-	size_t n = strv_len(c->i->words) + c->i->n_heredocs;
-
-	if (n > 1 && !has_suffix(c->dest, "/") && !streq(c->dest, "/"))
-		return err_set(e, EINVAL,
-			       "with more than one source, the destination must be a directory and "
-			       "end with a /");
-	return 0;
-}
-
 static void add_flags(const struct copy *c, struct key *k)
 {
 	const struct instruction *i = c->i;
@@ -354,7 +343,7 @@ static int unpack(struct copy *c, struct place *p, int fd, const char *dest, str
 	}
 	if (code < 0 && into >= 0 && e)
 		*e = why;
-	there.owned = c->i->chown != NULL; /* the archive says whose they are */
+	there.owned = false; /* the archive says whose they are, whatever --chown does */
 	if (code == 0)
 		code = place_tree(&there, dest, into, ".", "", NULL, 0, e);
 	p->n_files += there.n_files;
@@ -463,10 +452,8 @@ static void remember_as(struct run *r, const char *key, const char *what)
 static int copy_step(struct copy *c, bool *cached, struct err *e)
 {
 	_cleanup_(free_p) char *cheap = NULL, *key = NULL;
-	int code = check_shape(c, e);
+	int code;
 
-	if (code < 0)
-		return code;
 	if (c->source.diff_ids && !c->i->n_heredocs) {
 		cheap = cheap_key(c);
 		*cached = layer_cached(c->r, cheap);

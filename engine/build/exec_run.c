@@ -16,7 +16,6 @@
 #include "engine/build/key.h"
 #include "engine/build/place.h"
 
-#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define PIPES	     "/dev/pipes/"
 #define CACHE_TRIES  100
 
@@ -519,7 +518,7 @@ static int make_spec(struct running *x, struct err *e)
 	s->argv = strv_copy(x->argv);
 	s->env = scope_run_env(&r->scope);
 	if (!strv_env_get(s->env, "PATH"))
-		strv_env_set(&s->env, "PATH", DEFAULT_PATH);
+		strv_env_set(&s->env, "PATH", EXEC_DEFAULT_PATH);
 	s->cwd = xstrdup(is_empty(r->config.workdir) ? "/" : r->config.workdir);
 	s->user = xstrdup_null(r->config.user);
 	s->hostname = xstrdup("buildkitsandbox");

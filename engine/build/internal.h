@@ -93,6 +93,8 @@ void link_send_error(int sock, unsigned int step, const struct err *e);
 int link_receive(int sock, struct link_message *m, int *fd, struct err *e);
 int link_read_result(int fd, struct stage_result *out, struct err *e);
 
+#define EXEC_DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 /* ---- exec.c ------------------------------------------------------------------------ */
 struct run {
 	struct build *b;
@@ -108,6 +110,7 @@ struct run {
 	uint64_t step_began;
 	const struct instruction *ins; /* the one at hand, expanded */
 	bool no_cache, private;
+	bool own_cmd; /* CMD was stated in this stage */
 	struct digests *digests;
 	struct runner *runner;
 };

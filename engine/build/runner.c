@@ -18,6 +18,8 @@
 #include "engine/supervise/supervisor.h"
 #include "net/network.h"
 
+#define CONNECT_TRIES 3
+
 struct runner {
 	const struct dirs *dirs;
 	char *project;
@@ -28,21 +30,31 @@ struct runner {
 	void *data;
 };
 
-int runner_new(const struct dirs *d, const char *project, struct runner **out, struct err *e)
+/* A supervisor that has nothing left to look after leaves, connected or not: between two
+ * RUNs without a network. */
+static int reconnect(struct runner *r, struct err *e)
 {
-	_cleanup_(runner_freep) struct runner *r = new0(struct runner);
 	_cleanup_(json_unrefp) json *subscribe = json_new_object();
 	int code;
 
-	r->dirs = d;
-	r->project = xstrdup(project);
-	code = supervisor_ensure(d, project, &r->events, e);
+	control_client_free(TAKE_PTR(r->events));
+	control_client_free(TAKE_PTR(r->control));
+	code = supervisor_ensure(r->dirs, r->project, &r->events, e);
 	json_put_int(subscribe, "v", CONTROL_VERSION);
 	json_put_str(subscribe, "op", "events");
 	if (code == 0)
 		code = control_send(r->events, subscribe, NULL, 0, e);
-	if (code == 0)
-		code = supervisor_ensure(d, project, &r->control, e);
+	return code < 0 ? code : supervisor_ensure(r->dirs, r->project, &r->control, e);
+}
+
+int runner_new(const struct dirs *d, const char *project, struct runner **out, struct err *e)
+{
+	_cleanup_(runner_freep) struct runner *r = new0(struct runner);
+	int code;
+
+	r->dirs = d;
+	r->project = xstrdup(project);
+	code = reconnect(r, e);
 	if (code == 0)
 		*out = TAKE_PTR(r);
 	return code;
@@ -134,10 +146,17 @@ static void name_container(struct runner *r, struct container_spec *spec)
 	spec->created = now_real_ns();
 }
 
+/* It left before it heard of us. */
+static bool is_gone(int code)
+{
+	return code == -EPIPE || code == -ECONNRESET;
+}
+
 static int start(struct runner *r, struct container_spec *spec, bool bridge, struct err *e)
 {
 	_cleanup_(action_list_done) struct action_list l = { 0 };
 	size_t network = bridge ? add_network(r, spec, &l) : ACTION_NO_NEED, create, at;
+	int code;
 
 	create = action_add(&l, ACTION_CREATE, r->name);
 	l.items[create].service = xstrdup(spec->service);
@@ -146,7 +165,13 @@ static int start(struct runner *r, struct container_spec *spec, bool bridge, str
 	at = action_add(&l, ACTION_START, r->name);
 	l.items[at].service = xstrdup(spec->service);
 	action_need(&l, at, create);
-	return apply(r->control, &l, e);
+	code = apply(r->control, &l, e);
+	for (int tries = 0; tries < CONNECT_TRIES && is_gone(code); tries++) {
+		code = reconnect(r, e);
+		if (code == 0)
+			code = apply(r->control, &l, e);
+	}
+	return code;
 }
 
 /* ---- the run --------------------------------------------------------------------------- */

@@ -118,6 +118,7 @@ static int open_raw(struct tar_stream *t, struct err *e)
 	archive_read_support_filter_gzip(t->raw);
 	archive_read_support_filter_zstd(t->raw);
 	archive_read_support_filter_xz(t->raw);
+	archive_read_support_filter_bzip2(t->raw); /* ADD takes it; no layer comes so */
 	archive_read_support_format_raw(t->raw);
 	archive_read_support_format_empty(t->raw);
 	if (archive_read_open2(t->raw, t, NULL, on_read, NULL, NULL) != ARCHIVE_OK ||

@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# `build:` in a compose file: its keys, `comp build`, and when `up` builds.
+. "$(dirname "$0")/../lib/tap.sh"
+plan 28
+
+tiny_image base:1
+mkdir -p app other
+echo app >app/file
+echo other >other/file
+echo s3cret >secret
+cat >app/Dockerfile <<'D'
+FROM base:1 AS dev
+ARG WHO=nobody
+COPY file /file
+RUN echo "$WHO" >/who
+FROM dev
+RUN echo last >/last
+D
+cat >app/Other.dockerfile <<'D'
+FROM base:1
+COPY --from=more file /more
+RUN --mount=type=secret,id=key test "$(cat /run/secrets/key)" = s3cret
+RUN grep -q '192.0.2.9' /etc/hosts && test "$(ulimit -n)" = 77
+D
+cat >compose.yaml <<'Y'
+services:
+  web:
+    build: app
+    command: ["sh", "-c", "cat /who /last; sleep 1000"]
+    init: true
+  dev:
+    image: named:5
+    build:
+      context: app
+      target: dev
+      args: {WHO: "${WHO:-file}"}
+      labels: {a.b: c}
+      tags: ["further:1", "further:2"]
+    command: [sleep, "1000"]
+    init: true
+  full:
+    build:
+      context: app
+      dockerfile: Other.dockerfile
+      additional_contexts: {more: other}
+      secrets: [{source: key}]
+      extra_hosts: ["there:192.0.2.9"]
+      ulimits: {nofile: 77}
+      shm_size: 16m
+      network: none
+      no_cache: true
+    profiles: [full]
+  child:
+    build:
+      context: .
+      dockerfile_inline: |
+        FROM parent
+        RUN cat /last
+      additional_contexts: {parent: "service:web"}
+    profiles: [child]
+secrets:
+  key: {file: ./secret}
+Y
+cat_in() {
+	comp -p "$P" exec -T "$1" cat "$2"
+}
+
+out=$(comp -p "$P" config -q 2>&1)
+is "build is nothing to warn about" "$out" ""
+ok "build" comp -p "$P" build
+ok "an image without a name is project-service" comp image inspect "$P-web"
+ok "image: names it" comp image inspect named:5
+ok "tags" comp image inspect further:1 further:2
+is "labels" "$(comp image inspect named:5 -f '{{index .Config.Labels "a.b"}}')" c
+is "whose it is" "$(comp image inspect "$P-web" -f '{{index .Config.Labels "com.docker.compose.service"}}')" web
+out=$(comp -p "$P" build --progress plain web 2>&1)
+is "again: all from the cache" "$(grep -c CACHED <<<"$out")" 5
+like "with the service's name" "$out" '^#[0-9]+ \[(stage-1|web stage-1) 2/2\] RUN'
+comp image rm "$P-web" named:5 further:1 further:2 >/dev/null
+ok "up builds what is missing" comp -p "$P" up -d
+is "args of the file" "$(cat_in dev /who)" file
+is "and none" "$(cat_in web /who)" nobody
+is "the target's files only" "$(comp -p "$P" exec -T dev ls /last 2>/dev/null)" ""
+before=$(comp -p "$P" ps -q web)
+WHO=env comp -p "$P" up -d --build >/dev/null 2>&1
+is "up --build makes it anew" "$(cat_in dev /who)" env
+is "what did not change goes on" "$(comp -p "$P" ps -q web)" "$before"
+echo changed >app/file
+ok "up alone does not build again" comp -p "$P" up -d
+is "the old file is there" "$(cat_in web /file)" app
+sed -i 's/^    build: app$/    build: app\n    pull_policy: build/' compose.yaml
+ok "pull_policy: build" comp -p "$P" up -d
+is "does" "$(cat_in web /file)" changed
+ok "--build-arg" comp -p "$P" build --build-arg WHO=flag dev
+like "is seen by --print too" "$(comp -p "$P" build --print --build-arg WHO=flag dev)" '"WHO": ?"flag"'
+ok "every other key" comp -p "$P" --profile full build full
+ok "an image of another service" comp -p "$P" --profile child build child
+out=$(comp -p "$P" build -q dev)
+is "-q prints the id" "$out" "$(comp image inspect named:5 -f '{{.Id}}')"
+comp -p "$P" down >/dev/null 2>&1
+comp image rm -f "$P-web" >/dev/null 2>&1
+fails "--no-build" 1 "no such image: $P-web" comp -p "$P" up -d --no-build web
+printf 'FROM base:1 AS dev\nRUN false\n' >app/Dockerfile
+fails "a build that fails: nothing is started" 1 'app/Dockerfile:2' comp -p "$P" up -d --build
+is "nothing at all" "$(comp -p "$P" ps -aq)" ""
+printf 'FROM base:1\nRNU false\n' >app/Dockerfile
+fails "--check finds a wrong instruction" 1 'app/Dockerfile:2.*RNU' comp -p "$P" build --check web
+done_testing

@@ -247,6 +247,24 @@ static bool is_digest_of(const char *ref, const char *canonical)
 	return strchr(ref, '@') && same_repository(ref, canonical);
 }
 
+int store_hold(const char *path, const char *id, struct err *e)
+{
+	_cleanup_(store_closep) struct store *s = NULL;
+	_cleanup_(fd_closep) int lock = -EBADF;
+	char record[LAYER_PATH_MAX];
+	int r = store_open(path, &s, e);
+
+	if (r < 0)
+		return r;
+	lock = store_lock(s, STORE_LOCK, LOCK_SH, e);
+	if (lock < 0)
+		return lock;
+	snprintf(record, sizeof(record), "images/%s", digest_hex(id));
+	if (faccessat(s->fd, record, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_set(e, ENOENT, "its image %s was removed meanwhile", id);
+	return TAKE_FD(lock);
+}
+
 /* ---- removing ---------------------------------------------------------------------- */
 
 struct removal {

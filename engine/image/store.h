@@ -83,6 +83,12 @@ int store_tag(struct store *s, const char *src, const char *dst, char **old_id, 
  * web-1 is using it"), 0, or -errno. */
 typedef int (*store_in_use_fn)(void *data, const char *id, struct err *e);
 
+/* For who writes down that a container uses image @id: the image is in the store, and
+ * nobody decides to remove one until the returned descriptor is closed.  Then it shows to
+ * store_in_use_fn.  @path: dirs_images().  Blocks for as long as names are being changed
+ * (milliseconds); any number may hold at once.  -ENOENT: it was removed. */
+int store_hold(const char *path, const char *id, struct err *e);
+
 struct removed {
 	char **untagged; /* familiar references */
 	char **deleted;  /* "sha256:…": the image, then layers that nothing else needs */

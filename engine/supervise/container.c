@@ -23,6 +23,7 @@
 #include "base/path.h"
 #include "base/proc.h"
 #include "base/signals.h"
+#include "engine/image/store.h"
 #include "engine/supervise/restart.h"
 #include "volumes/volume.h"
 
@@ -187,6 +188,7 @@ static int write_spec(struct container *c, struct err *e)
 
 int container_create(struct supervisor *sv, const struct container_spec *spec, struct err *e)
 {
+	_cleanup_(fd_closep) int hold = -EBADF;
 	struct container *c;
 	int r;
 
@@ -201,6 +203,14 @@ int container_create(struct supervisor *sv, const struct container_spec *spec, s
 	}
 	if (c)
 		return err_set(e, EEXIST, "container name \"%s\" is already in use", spec->name);
+	/* From here until the record is written no image can be found to be unused. */
+	if (spec->image_id && digest_is_valid(spec->image_id)) {
+		_cleanup_(free_p) char *images = dirs_images(sv->dirs);
+
+		hold = store_hold(images, spec->image_id, e);
+		if (hold < 0)
+			return err_wrap(e, hold, "container %s", spec->name);
+	}
 	c = new_container(sv, record_of(sv, spec), spec_copy(spec));
 	r = mkdir_p(AT_FDCWD, c->dir, 0700, e);
 	if (r == 0)

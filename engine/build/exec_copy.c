@@ -343,7 +343,13 @@ static int unpack(struct copy *c, struct place *p, int fd, const char *dest, str
 	}
 	if (code < 0 && into >= 0 && e)
 		*e = why;
-	there.owned = false; /* the archive says whose they are, whatever --chown does */
+	there.owned = false; /* the archive says whose its files are, whatever --chown does */
+	if (code == 0) {
+		int made = place_dir(p, dest, e);
+
+		code = MIN(made, 0);
+		fd_close(made);
+	}
 	if (code == 0)
 		code = place_tree(&there, dest, into, ".", "", NULL, 0, e);
 	p->n_files += there.n_files;

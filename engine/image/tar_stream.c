@@ -134,6 +134,7 @@ static bool is_compressed(const char *p, size_t n)
 		const char *magic;
 		size_t n;
 	} known[] = { { "\x1f\x8b", 2 },
+		      { "BZh", 3 },
 		      { "\x28\xb5\x2f\xfd", 4 },
 		      { "\xfd"
 			"7zXZ",

@@ -157,6 +157,21 @@ static int sweep(struct store *s, const char *dir, const struct map *needed, int
 	return 0;
 }
 
+/* What a killed store_tag() left.  The lock is held, so none is at work. */
+static void sweep_refs(struct store *s)
+{
+	_cleanup_(strv_freep) char **names = NULL;
+
+	if (store_names(s, "refs", &names, NULL) < 0)
+		return;
+	STRV_FOREACH (n, names) {
+		_cleanup_(free_p) char *path = xasprintf("refs/%s", *n);
+
+		if (!digest_hex_is_valid(*n))
+			(void)unlinkat(s->fd, path, 0); /* never read; the next one tries again */
+	}
+}
+
 int store_collect(struct store *s, int *lock, struct removed *out, struct err *e)
 {
 	_cleanup_(removed_done) struct removed nobody_asks = { 0 };
@@ -175,6 +190,7 @@ int store_collect(struct store *s, int *lock, struct removed *out, struct err *e
 	r = store_mark(s, NULL, true, &needed, e);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(swept); i++)
 		r = sweep(s, swept[i], &needed, tmp, out ? out : &nobody_asks, e);
+	sweep_refs(s);
 	if (r == 0)
 		(void)unlinkat(s->fd, GARBAGE, 0); /* too much a note costs a scan */
 	alone = fd_close(alone);

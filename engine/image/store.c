@@ -283,6 +283,9 @@ int ref_list_read(struct store *s, struct ref_list *out, char ***problems, struc
 		_cleanup_(free_p) char *path = xasprintf("refs/%s", *n);
 		struct err problem = ERR_INIT;
 
+		/* Half a tag: who wrote it was killed before the rename. */
+		if (!digest_hex_is_valid(*n))
+			continue;
 		r = read_ref_file(s, path, &out->items[out->n], &problem);
 		if (r == 0)
 			out->n++;

@@ -2,7 +2,7 @@
 # Many writers and readers of one store at once, some of them killed: an image that is
 # listed is whole, what a container has stays, and in the end nothing is left over.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 14
+plan 16
 
 archive() {
 	python3 "$LIB/make-archive" "$@"
@@ -134,6 +134,14 @@ comp load -q -i a1.tar
 is "nothing is left in tmp" "$(ls "$COMP_ROOT/images/tmp")" ""
 comp image prune -af >/dev/null
 is "no image, no layer, no blob" "$(find "$COMP_ROOT/images" -mindepth 2 ! -path '*/blobs/sha256' ! -path '*/tmp/*')" ""
+
+# A tag that was killed before its rename is no name.
+comp load -q -i a1.tar
+ref=$(ls "$COMP_ROOT/images/refs")
+cp "$COMP_ROOT/images/refs/$ref" "$COMP_ROOT/images/refs/$(printf '%064d' 7).tmp-0123"
+is "half a tag is no name" "$(comp image ls -q | wc -l)" 1
+comp image rm par:1 >/dev/null
+is "and is swept away" "$(ls "$COMP_ROOT/images/refs" "$COMP_ROOT/images/images")" "$COMP_ROOT/images/images:"$'\n\n'"$COMP_ROOT/images/refs:"
 
 # ---- what is shared is there once ------------------------------------------------------------------
 for i in 1 2 3; do comp load -q -i "a$i.tar" & done

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 
 #define HEADER_LEN 4
+#define DRAIN_MS   1000 /* for a peer that is slow to read our last words */
 
 static void put_length(char *p, uint32_t n)
 {
@@ -541,6 +542,17 @@ int control_listen(struct loop *loop, const char *path, const struct control_han
 	}
 	*out = s;
 	return 0;
+}
+
+void control_server_drain(struct control_server *s)
+{
+	for (struct control_conn *c = s ? s->conns : NULL; c; c = c->next) {
+		struct pollfd p = { .fd = c->sock, .events = POLLOUT };
+
+		c->in_callback = true; /* it stays until control_server_free() */
+		while (c->out && !c->closed && poll(&p, 1, DRAIN_MS) > 0)
+			conn_flush(c);
+	}
 }
 
 void control_server_free(struct control_server *s)

@@ -79,6 +79,8 @@ struct control_handler {
  * project lock, so nobody else can be serving it). */
 int control_listen(struct loop *loop, const char *path, const struct control_handler *h,
 		   struct control_server **out, struct err *e);
+/* Before the end: send what is queued; waits for each peer, but not for one that does not read. */
+void control_server_drain(struct control_server *s);
 void control_server_free(struct control_server *s); /* closes connections, removes the socket */
 size_t control_server_connections(const struct control_server *s);
 

@@ -619,6 +619,7 @@ int supervisor_main(const struct dirs *d, const char *project, int ready_fd)
 	if (r == 0) {
 		supervisor_check_idle(&sv);
 		r = loop_run(sv.loop, &e);
+		control_server_drain(sv.server); /* the end of a plan may still be on its way */
 	}
 	if (r < 0)
 		supervisor_log(&sv, "%s", e.msg);

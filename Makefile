@@ -10,7 +10,7 @@ FLAVOR	?= release
 B	:= build/$(FLAVOR)
 PREFIX	?= /usr/local
 DESTDIR	?=
-VERSION	:= $(shell sed -n 's/^\#define COMP_VERSION "\(.*\)"/\1/p' cli/version.h 2>/dev/null)
+VERSION	:= $(shell sed -n 's/^\#define COMP_VERSION "\(.*\)"/\1/p' base/version.h 2>/dev/null)
 
 CC	?= gcc
 CFLAGS	?= -O2 -g
@@ -208,6 +208,21 @@ $(B)/bench/%: tests/bench/%.c
 $(B)/lib/%: tests/lib/%.c $(wildcard tests/lib/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(STD) $(CFLAGS) $(WARN) -o $@ $<
+
+# Comp as a later version would be, of the same sources: for tests/integration/58-upgrade.sh.
+# next: another version; proto: another protocol as well.
+NEXT_SRC := $(shell grep -lE 'COMP_VERSION|CONTROL_VERSION' $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c)))
+define next_rule
+$(B)/$(1)/obj/%.o: %.c base/version.h engine/supervise/control.h
+	@mkdir -p $$(@D)
+	$$(CC) $$(CPPFLAGS) $(2) $$(STD) $$(CFLAGS) $$(SAN) $$(WARN) -c $$< -o $$@
+$(B)/$(1)/comp: $(NEXT_SRC:%.c=$(B)/$(1)/obj/%.o) $(HAVE:%=$(B)/%)
+	cp -f $(filter-out $(B)/comp,$(HAVE:%=$(B)/%)) $(B)/$(1)/
+	$$(CC) $$(CFLAGS) $$(SAN) $$(LDFLAGS) -o $$@ $(NEXT_SRC:%.c=$(B)/$(1)/obj/%.o) \
+		$(call archives,cli) $$(LIBS)
+endef
+$(eval $(call next_rule,next,-DCOMP_VERSION='"99.0"'))
+$(eval $(call next_rule,proto,-DCOMP_VERSION='"99.1"' -DCONTROL_VERSION=99))
 
 # Include directions: see the picture in README.md.
 layers:

@@ -211,6 +211,16 @@ static char *own_path(void)
 	return n < 0 ? xstrdup("") : xstrndup(path, (size_t)n);
 }
 
+/* Of a project that runs: with a supervisor of our version, after SIGHUP as well. */
+static int take_over(struct attendance *a, struct err *e)
+{
+	_cleanup_(control_client_freep) struct control_client *c = NULL;
+
+	if (!readiness_of(watch_records(a->watch), NULL).active)
+		return 0;
+	return supervisor_ensure(&a->ctx->dirs, a->ctx->project_name, &c, e);
+}
+
 static void ignore_exit(const struct record *r, bool restarting, void *data)
 {
 }
@@ -227,6 +237,8 @@ int attend(struct context *ctx, struct err *e)
 		r = a.hup_fd = hup_fd(e);
 	if (r >= 0)
 		r = watch_new(&ctx->dirs, ctx->project_name, &h, &a.watch, e);
+	if (r == 0)
+		r = take_over(&a, e);
 	if (r == 0) {
 		say_status(&a, "bringing the project back");
 		r = bring(&a, e);

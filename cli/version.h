@@ -1,8 +1,8 @@
-/* cli/version.h: the one place that knows our version (the Makefile reads it too). */
+/* cli/version.h: our version, and that of the Compose we follow. */
 #ifndef CLI_VERSION_H
 #define CLI_VERSION_H
 
-#define COMP_VERSION "0.1.0"
+#include "base/version.h"
 
 /* What scripts that sniff `docker-compose version` compare with: the Compose
  * release whose command line we follow. */

@@ -513,6 +513,7 @@ int record_list_load(const struct dirs *d, const char *project, struct record_li
 			continue;
 		ret = record_load(d, project, entry->d_name, &r, &why);
 		if (ret < 0) {
+			out->newer |= ret == -EPROTO;
 			/* Without a record: made up to its directory and no further; the
 			 * supervisor sweeps those. */
 			if (ret != -ENOENT && may_be_good(ret))

@@ -120,6 +120,7 @@ struct record_list {
 	struct record **items; /* sorted by name, numbers by value */
 	size_t n;
 	char **problems; /* one sentence for each file that could not be read */
+	bool newer;      /* some were written by a newer comp: nobody older may act on the rest */
 };
 void record_list_done(struct record_list *l);
 /* Which state of the project the records show: a number that every command changes

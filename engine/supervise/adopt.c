@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "base/version.h"
 #include "net/netns.h"
 
 /* It has a record, be it one that could not be read and is kept for a person. */
@@ -122,6 +123,12 @@ int adopt_project(struct supervisor *sv, struct err *e)
 		return r;
 	STRV_FOREACH (problem, list.problems)
 		supervisor_log(sv, "%s", *problem);
+	if (list.newer) { /* sweeping what we cannot read would take away what runs */
+		record_list_done(&list);
+		err_set(e, EPROTO, "project %s was last changed by a newer comp than this (%s)",
+			sv->project, COMP_VERSION);
+		return err_hint(e, "use the newer one");
+	}
 	for (size_t i = 0; i < list.n; i++) {
 		struct container *c;
 		struct err e2 = ERR_INIT;

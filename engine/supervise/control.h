@@ -23,7 +23,9 @@
  *          → started {pid} + the pty master when tty is true
  *          → end {error, exit_code}
  *  events  {}     → event {event} for ever, each as in the journal (engine/state/event.h)
- *  ping    {}     → pong {pid, version}
+ *  ping    {}     → pong {pid, v, version}        understood whatever "v" of the request
+ *  leave   {}     → end {error}   go without stopping anything: a newer comp takes over.
+ *          Refused (EBUSY) while an apply, an exec or a hook is under way.
  *
  * progress: id is "Container demo-web-1", "Network demo_default", "Volume …";
  * status is working, done, warning or error; text the verb ("Starting",
@@ -36,7 +38,9 @@
 #include "base/json.h"
 #include "base/loop.h"
 
-#define CONTROL_VERSION     1
+#ifndef CONTROL_VERSION
+#	define CONTROL_VERSION 1
+#endif
 #define CONTROL_REQUEST_MAX (64u << 20)
 #define CONTROL_OUTPUT_MAX  (16u << 20) /* a client that reads no more is dropped */
 

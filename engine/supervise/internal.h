@@ -76,6 +76,7 @@ struct supervisor {
 	size_t n_subscribers;
 	struct source *idle; /* timer: see supervisor_check_idle() */
 	bool leaving;
+	bool hands_over; /* to a newer version: leaves everything as it is */
 	json *model; /* project.json: services and their depends_on, from the last apply */
 	struct source *follow_timer; /* follow.c: look who is to be restarted */
 };

@@ -8,6 +8,7 @@
 #include "engine/supervise/supervisor.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
@@ -19,6 +20,7 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "base/version.h"
 #include "engine/state/lock.h"
 #include "engine/supervise/internal.h"
 
@@ -164,6 +166,79 @@ static int wait_answer(const struct dirs *d, const char *project, struct control
 	return -ETIMEDOUT;
 }
 
+/* ---- upgrade in place --------------------------------------------------------------- */
+static bool wait_gone(int pidfd)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&p, 1, ANSWER_TIMEOUT_MS) > 0;
+}
+
+/* 1: it goes; 0: it has something to do that it must finish, or is too old to know how. */
+static int ask_to_leave(struct control_client *c, struct err *e)
+{
+	_cleanup_(json_unrefp) json *leave = json_new_object(), *end = NULL;
+	int r;
+
+	json_put_int(leave, "v", CONTROL_VERSION);
+	json_put_str(leave, "op", "leave");
+	r = control_send(c, leave, NULL, 0, e);
+	if (r == 0)
+		r = control_receive(c, &end, NULL, NULL, e);
+	if (r < 0)
+		return r;
+	return json_get(end, "error") ? 0 : 1;
+}
+
+/* Put ours in the place of the supervisor behind @c.  1: done. 0: it stays for now.
+ * Meanwhile no monitor starts one: it would be of the old version. */
+static int replace(const struct dirs *d, const char *project, struct control_client *c, bool force,
+		   struct err *e)
+{
+	_cleanup_(free_p) char *election = xasprintf("%s/%s/" MONITOR_ELECTION_NAME, d->run,
+						     project);
+	pid_t pid = supervisor_pid(d, project);
+	_cleanup_(fd_closep) int pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -EBADF;
+	_cleanup_(fd_closep) int lock = lock_take(election, true, NULL, e);
+	int r = lock < 0 ? lock : 1;
+
+	if (r < 0 || pidfd < 0)
+		return r; /* gone by itself */
+	if (!force)
+		r = ask_to_leave(c, e);
+	else if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
+		r = err_errno(e, errno, "end the supervisor of project %s", project);
+	if (r <= 0)
+		return r;
+	if (!wait_gone(pidfd))
+		return err_set(e, ETIMEDOUT, "the supervisor of project %s (pid %d) does not leave",
+			       project, pid);
+	r = start_supervisor(d, project, e);
+	return r < 0 ? r : 1;
+}
+
+/* What is to be done about a supervisor that says @pong?  As replace(). */
+static int settle_versions(const struct dirs *d, const char *project, struct control_client *c,
+			   json *pong, struct err *e)
+{
+	const char *theirs = json_get_str(pong, "version");
+	int64_t v = json_get_int(pong, "v", 0);
+
+	if (v > CONTROL_VERSION) {
+		err_set(e, EPROTO,
+			"project %s is looked after by comp %s, which this comp (%s) cannot talk "
+			"to",
+			project, theirs ? theirs : "of another version", COMP_VERSION);
+		err_hint(e, "use that one: it was installed later");
+		return -EPROTO;
+	}
+	if (v < CONTROL_VERSION)
+		return replace(d, project, c, true, e);
+	if (!theirs || strverscmp(theirs, COMP_VERSION) < 0)
+		return replace(d, project, c, false, e);
+	return 0;
+}
+
 int supervisor_ensure(const struct dirs *d, const char *project, struct control_client **out,
 		      struct err *e)
 {
@@ -190,6 +265,10 @@ int supervisor_ensure(const struct dirs *d, const char *project, struct control_
 			r = wait_answer(d, project, c, e);
 		if (r == 0)
 			r = control_receive(c, &pong, NULL, NULL, e);
+		if (r == 0)
+			r = settle_versions(d, project, c, pong, e);
+		if (r == 1)
+			continue; /* to the new one */
 		if (r == 0) {
 			*out = TAKE_PTR(c);
 			return 0;
@@ -305,18 +384,46 @@ static void pong(struct control_conn *conn)
 	json_put_str(o, "type", "pong");
 	json_put_int(o, "pid", getpid());
 	json_put_int(o, "v", CONTROL_VERSION);
+	json_put_str(o, "version", COMP_VERSION);
 	control_reply(conn, o, NULL, 0);
 }
 
-static void refuse(struct control_conn *conn, const char *why)
+static void refuse(struct control_conn *conn, int code, const char *why)
 {
 	json *o = json_new_object();
 	struct err e = ERR_INIT;
 
-	err_set(&e, EPROTO, "%s", why);
+	err_set(&e, code, "%s", why);
 	json_put_str(o, "type", "end");
 	json_put(o, "error", control_err_to_json(&e));
 	control_reply(conn, o, NULL, 0);
+}
+
+static bool runs_hooks(const struct supervisor *sv)
+{
+	MAP_FOREACH (entry, &sv->containers) {
+		const struct container *c = entry->value;
+
+		if (c->hook)
+			return true;
+	}
+	return false;
+}
+
+/* As if we were killed: whatever we look after goes on, and the next one adopts it. */
+static void leave(struct supervisor *sv, struct control_conn *conn)
+{
+	json *o;
+
+	if (sv->applies || sv->sessions || runs_hooks(sv)) {
+		refuse(conn, EBUSY, "something is under way");
+		return;
+	}
+	sv->hands_over = true;
+	o = json_new_object();
+	json_put_str(o, "type", "end");
+	control_reply(conn, o, NULL, 0);
+	control_finish(conn);
 }
 
 static void on_message(struct control_conn *conn, json *message, int *fds, size_t n_fds, void *data)
@@ -325,10 +432,14 @@ static void on_message(struct control_conn *conn, json *message, int *fds, size_
 	const char *op = json_get_str(message, "op");
 
 	source_clear(&sv->idle);
-	if (sv->leaving) {
+	if (sv->leaving || sv->hands_over) {
 		control_finish(conn); /* it came too late, and will find or start another one */
+	} else if (op && streq(op, "ping")) {
+		pong(conn);
 	} else if (json_get_int(message, "v", 0) != CONTROL_VERSION || !op) {
-		refuse(conn, "this supervisor was started by another version of comp");
+		refuse(conn, EPROTO,
+		       "this project is looked after by comp " COMP_VERSION
+		       ", which this comp cannot talk to: use that one");
 	} else if (streq(op, "exec")) {
 		session_request(sv, conn, message, fds, n_fds);
 		return; /* it closed the descriptors */
@@ -338,10 +449,10 @@ static void on_message(struct control_conn *conn, json *message, int *fds, size_
 		apply_cancel(sv, conn);
 	} else if (streq(op, "events")) {
 		subscribe(sv, conn);
-	} else if (streq(op, "ping")) {
-		pong(conn);
+	} else if (streq(op, "leave")) {
+		leave(sv, conn);
 	} else {
-		refuse(conn, "unknown request");
+		refuse(conn, EPROTO, "unknown request");
 	}
 	for (size_t i = 0; i < n_fds; i++)
 		fd_close(fds[i]);
@@ -354,7 +465,7 @@ static void on_closed(struct control_conn *conn, void *data)
 	unsubscribe(sv, conn);
 	apply_conn_closed(sv, conn);
 	session_conn_closed(sv, conn);
-	if (sv->leaving)
+	if (sv->leaving || sv->hands_over)
 		loop_quit(sv->loop, 0);
 	else
 		supervisor_check_idle(sv);
@@ -563,6 +674,24 @@ static char *table_name(const struct dirs *d, const char *project)
 	return hash ? xasprintf("%s-%s", project, hash) : xstrdup(project);
 }
 
+/* Where the helpers are.  Who was started by a command has it from there, and leaves it for
+ * those that monitors start: a monitor of before an upgrade would tell them the old place. */
+static void settle_libexec(struct supervisor *sv, bool by_command)
+{
+	_cleanup_(free_p) char *path = path_join(sv->run_dir, "libexec");
+	_cleanup_(buf_done) struct buf text = BUF_INIT;
+	const char *place = getenv("COMP_LIBEXEC");
+	struct err e = ERR_INIT;
+
+	if (!by_command) {
+		if (file_read(AT_FDCWD, path, PATH_MAX, &text, NULL) == 0 && text.len)
+			(void)setenv("COMP_LIBEXEC", buf_str(&text), 1); /* fails without memory */
+	} else if (place &&
+		   file_write_atomic(AT_FDCWD, path, place, strlen(place), 0600, false, &e) < 0) {
+		supervisor_log(sv, "%s", e.msg);
+	}
+}
+
 /* We could not begin.  Whoever started us is told why; of a project that does not exist yet
  * nothing stays. */
 static void leave_nothing(struct supervisor *sv)
@@ -605,6 +734,8 @@ int supervisor_main(const struct dirs *d, const char *project, int ready_fd)
 		supervisor_done(&sv);
 		return 0;
 	}
+	if (r == 0)
+		settle_libexec(&sv, ready_fd >= 0);
 	if (r == 0)
 		r = open_resources(&sv, &e);
 	if (r == 0)

@@ -13,7 +13,12 @@
 #include "engine/supervise/control.h"
 
 /* The project's supervisor: connect to it, starting one first when none runs.
- * Blocks until it answers (at most 10 s).  */
+ * Blocks until it answers (at most 10 s).
+ *
+ * Upgrade in place: one of an older version, as pong says, is asked to leave and replaced
+ * by ours, unless it is busy; one that speaks an older protocol is killed, which loses
+ * nothing.  Containers, logs and ports do not notice.  A newer one is used as it is, and
+ * when it speaks another protocol that is an error (-EPROTO): it is newer for a reason. */
 int supervisor_ensure(const struct dirs *d, const char *project, struct control_client **out,
 		      struct err *e);
 /* Connect only; -ENOENT when none runs. */

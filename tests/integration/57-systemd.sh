@@ -92,7 +92,6 @@ c up -d
 c up --wait
 manager
 ok "attending a running stack is ready" until_true 10 heard '^READY=1'
-before=$(state db pid)
 kill "$main"
 wait "$main"
 is "SIGTERM is a clean stop" $? 0

@@ -2,7 +2,7 @@
 # Upgrade in place: a newer comp takes a running project over, containers do not notice;
 # versions that do not fit say so; files that an older version left are read.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 36
+plan 39
 
 (cd "$TOP" && make -s FLAVOR="${FLAVOR:-sanitize}" \
 	build/"${FLAVOR:-sanitize}"/{next,proto}/comp) >"$WORK/make.log" 2>&1 ||
@@ -29,7 +29,7 @@ pids() {
 	jq -r '"\(.service) \(.pid) \(.started_at)"' "$COMP_ROOT/projects/$P"/containers/*/state.json | sort
 }
 version() { # of the supervisor, as it says itself
-	python3 - "$COMP_RUN/$P/control.sock" "$@" <<'E'
+	python3 - "$COMP_RUN/$P/control.sock" <<'E'
 import json, socket, struct, sys
 s = socket.socket(socket.AF_UNIX)
 s.connect(sys.argv[1])
@@ -129,4 +129,28 @@ fails "a comp that cannot talk to it says so" 1 \
 	comp -p "$P" stop
 like "and ps needs nobody" "$(comp -p "$P" ps)" talker
 ok "down with the newest" "$proto/comp" -p "$P" --progress quiet down -t 0
+
+# ---- files of the first version -------------------------------------------------------------
+cp -r "$TOP"/tests/data/state-v1/{projects,networks,volumes} "$COMP_ROOT/"
+ps=$(comp -p kept ps -a --format 'table {{.Service}}\t{{.Status}}')
+like "records of version 1: what ran when the machine went down" "$ps" '^web +Exited \(lost\)'
+like "what had completed" "$ps" '^once +Exited \(0\)'
+like "and failed" "$ps" '^failed +Exited \(3\)'
+logs=$(comp -p kept logs --no-color 2>&1)
+like "logs" "$logs" '^web-1 +\| err$'
+like "to the last line" "$logs" '^once-1 +\| no newline$'
+like "project.json" "$(comp ls -a)" '^kept .*/srv/kept/p/compose.yaml'
+like "spec.json, and the order of the graph" "$(comp -p kept --dry-run boot 2>&1)" 'kept-web-1 +Starting'
+like "volumes" "$(comp volume ls)" kept_data
+record=$(grep -l '"service":"failed"' "$COMP_ROOT"/projects/kept/containers/*/state.json)
+jq -c 'del(.sum) | .version = 99' "$record" >"$WORK/newer"
+cp "$record" "$WORK/kept.json"
+cp "$WORK/newer" "$record"
+fails "a record of a newer version: nothing is done to the project" 1 \
+	"project kept was last changed by a newer comp" comp -p kept down
+is "and the record stays" "$(jq .version "$record")" 99
+like "ps shows the others" "$(comp -p kept ps -a 2>&1)" 'kept-web-1'
+cp "$WORK/kept.json" "$record"
+ok "down" comp -p kept --progress quiet down -v
+is "takes all of it away" "$(ls "$COMP_ROOT/projects" "$COMP_ROOT/networks" 2>/dev/null)" ""
 done_testing

@@ -51,6 +51,27 @@ static void save(int dirfd, const char *name, const char *text, size_t n)
 }
 
 /* ---- records -------------------------------------------------------------------- */
+/* As the first version wrote it: nothing of pipes yet. */
+static void test_first_version(void **state)
+{
+	static const char text[] =
+		"{\"version\":1,\"boot_id\":\"00000000-0000-4000-8000-000000000001\",\"pid\":10,"
+		"\"start_ticks\":1492670,\"monitor_pid\":9,\"monitor_ticks\":1492669,"
+		"\"started_at\":1795233883624278559}";
+	struct place *p = *state;
+	struct monitor_record r;
+
+	assert_int_equal(mkdirat(p->fd, MONITOR_RECORDS, 0700), 0);
+	save(p->fd, MONITOR_RECORDS "/a", text, strlen(text));
+	assert_int_equal(monitor_record_load(p->fd, "a", &r, NULL), 0);
+	assert_string_equal(r.boot_id, "00000000-0000-4000-8000-000000000001");
+	assert_int_equal(r.process.pid, 10);
+	assert_int_equal(r.monitor.start_ticks, 1492669);
+	assert_int_equal(r.started_at, UINT64_C(1795233883624278559));
+	assert_int_equal(r.pipes[0], 0);
+	assert_int_equal(r.pipes[1], 0);
+}
+
 static void test_foreign_records(void **state)
 {
 	static const char *const texts[] = {
@@ -231,6 +252,7 @@ int main(void)
 {
 #define MONITOR_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		MONITOR_TEST(test_first_version),
 		MONITOR_TEST(test_foreign_records),
 		MONITOR_TEST(test_adopt),
 		MONITOR_TEST(test_successor_found),

@@ -303,17 +303,78 @@ static void close_build(struct build *b)
 	for (size_t i = 0; b->results && i < b->graph.n; i++) {
 		image_config_done(&b->results[i].config);
 		strv_free(b->results[i].args);
+		strv_free(b->results[i].used);
+		strv_free(b->results[i].steps);
 	}
 	free(b->results);
 	graph_done(&b->graph);
 	dockerfile_done(&b->file);
 	map_done(&b->images);
+	for (struct cache_dir **c = b->caches; c && *c; c++)
+		cache_dir_free(*c);
+	free(b->caches);
 	fd_close(b->using_fd);
 	store_close(b->store);
 	free(b->id);
 	free(b->work);
 	free(b->digests);
 	free(b->project);
+}
+
+/* One that is not there yet, or not readable, is a warning: the build can do without. */
+static void open_caches(struct build *b)
+{
+	size_t n = 0;
+
+	b->caches = xcalloc(strv_len(b->o->cache_from) + 1, sizeof(struct cache_dir *));
+	STRV_FOREACH (path, b->o->cache_from) {
+		struct err why = ERR_INIT;
+
+		if (cache_dir_open(*path, &b->caches[n], &why) == 0)
+			n++;
+		else
+			plan_event(b, BUILD_WARNING, 0, why.msg, 0);
+	}
+}
+
+static int write_caches(struct build *b, struct err *e)
+{
+	_cleanup_(strv_freep) char **steps = NULL;
+	int r = 0;
+
+	for (size_t i = 0; i < b->graph.n; i++)
+		strv_extend(&steps, b->results[i].steps);
+	for (char *const *path = b->o->cache_to; r == 0 && path && *path; path++) {
+		unsigned int vertex = ++b->n_vertices;
+		uint64_t began = now_mono_ns();
+
+		plan_event(b, BUILD_STARTED, vertex, "exporting cache", 0);
+		r = cache_dir_write(*path, b->store, steps, e);
+		plan_event(b, r < 0 ? BUILD_FAILED : BUILD_DONE, vertex, r < 0 && e ? e->msg : "",
+			   now_mono_ns() - began);
+	}
+	return r;
+}
+
+static void warn_unused_args(struct build *b)
+{
+	_cleanup_(free_p) struct scope *scopes = xcalloc(b->graph.n + 1, sizeof(*scopes));
+	_cleanup_(free_p) const struct scope **list = xcalloc(b->graph.n + 2, sizeof(*list));
+	_cleanup_(strv_freep) char **unused = NULL;
+	_cleanup_(free_p) char *names = NULL, *text = NULL;
+	size_t n = 0;
+
+	list[n++] = &b->graph.global;
+	for (size_t i = 0; i < b->graph.n; i++) {
+		scopes[i].used = b->results[i].used;
+		list[n++] = &scopes[i];
+	}
+	unused = scope_unused_args(&b->input, list, n);
+	if (strv_len(unused) == 0)
+		return;
+	names = strv_join(unused, ", ");
+	text = xasprintf("one or more build-args were not consumed: %s", names);
+	plan_event(b, BUILD_WARNING, 0, text, 0);
 }
 
 static int build(struct build *b, struct build_result *out, struct err *e)
@@ -338,9 +399,14 @@ static int build(struct build *b, struct build_result *out, struct err *e)
 	b->results = xcalloc(b->graph.n, sizeof(*b->results));
 	if (b->o->check)
 		return 0;
+	open_caches(b);
 	r = plan_images(b, e);
 	if (r == 0)
 		r = run_stages(b, out, e);
+	if (r < 0)
+		return r;
+	warn_unused_args(b);
+	r = write_caches(b, e);
 	return r < 0 ? r : result_commit(b, out, e);
 }
 
@@ -370,7 +436,8 @@ int build_run(const struct build_options *o, const struct build_handler *h,
 
 /* ---- the cache ---------------------------------------------------------------------------- */
 
-int build_prune(const struct dirs *d, uint64_t before, size_t *n, uint64_t *freed, struct err *e)
+int build_prune(const struct dirs *d, uint64_t before, bool mounts_too, size_t *n, uint64_t *freed,
+		struct err *e)
 {
 	_cleanup_(free_p) char *images = dirs_images(d);
 	_cleanup_(free_p) char *mounts = xasprintf("%s/build/mounts", d->root);
@@ -382,7 +449,7 @@ int build_prune(const struct dirs *d, uint64_t before, size_t *n, uint64_t *free
 	r = store_open(images, &s, e);
 	if (r == 0)
 		r = steps_prune(s, before, n, freed, e);
-	if (r == 0 && before == UINT64_MAX) {
+	if (r == 0 && mounts_too) {
 		r = rm_rf(AT_FDCWD, mounts, e);
 		(void)unlink(digests); /* costs time at the next build, nothing else */
 	}

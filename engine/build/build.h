@@ -106,9 +106,10 @@ void build_result_done(struct build_result *r);
 int build_run(const struct build_options *o, const struct build_handler *h,
 	      struct build_result *out, struct err *e);
 
-/* Forget what is cached: steps not used since @before (ns; UINT64_MAX: all) and, with all,
- * the cache mounts.  *n: records; *freed: bytes. */
-int build_prune(const struct dirs *d, uint64_t before, size_t *n, uint64_t *freed, struct err *e);
+/* Forget what is cached: steps not used since @before (ns; UINT64_MAX: all) and, with
+ * @mounts, what cache mounts hold.  *n: records; *freed: bytes of layers. */
+int build_prune(const struct dirs *d, uint64_t before, bool mounts, size_t *n, uint64_t *freed,
+		struct err *e);
 /* Remove what builds left that were killed. */
 void build_sweep(const struct dirs *d);
 

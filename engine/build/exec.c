@@ -320,7 +320,7 @@ _Noreturn void exec_stage(struct build *b, size_t index, int sock)
 	digests_save(r.digests);
 	if (code == 0) {
 		r.config.created = r.created;
-		code = link_send_result(sock, &r.config, r.scope.args, &e);
+		code = link_send_result(&r, &e);
 	}
 	if (code < 0)
 		link_send_error(sock, r.step, &e);

@@ -453,6 +453,7 @@ static void remember_as(struct run *r, const char *key, const char *what)
 
 	memcpy(rec.diff_id, r->config.diff_ids[n - 1], DIGEST_MAX);
 	(void)steps_put(r->b->store, key, &rec, NULL); /* costs a hash next time */
+	layer_note(r, key, what);
 }
 
 static int copy_step(struct copy *c, bool *cached, struct err *e)

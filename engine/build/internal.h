@@ -13,6 +13,7 @@
 
 #include "base/map.h"
 #include "engine/build/build.h"
+#include "engine/build/cache_dir.h"
 #include "engine/build/graph.h"
 #include "engine/build/ignore.h"
 #include "engine/build/runner.h"
@@ -34,6 +35,8 @@ struct stage_result {
 	bool done;
 	struct image_config config;
 	char **args; /* of its scope, for stages built from it */
+	char **used; /* build arguments that were taken up */
+	char **steps; /* for cache_dir_write() */
 };
 
 struct build {
@@ -51,6 +54,7 @@ struct build {
 	size_t n_contexts;
 	char **context_names;
 	struct stage_graph graph;
+	struct cache_dir **caches; /* cache_from; NULL at the end */
 	struct map images; /* reference → struct image */
 	struct stage_result *results;
 	unsigned int n_vertices;
@@ -87,7 +91,8 @@ struct link_message {
 #define LINK_ERROR  101 /* err */
 void link_send(int sock, enum build_event_kind kind, unsigned int step, bool is_stderr,
 	       const char *text, size_t n, uint64_t elapsed);
-int link_send_result(int sock, const struct image_config *c, char *const *args, struct err *e);
+struct run;
+int link_send_result(const struct run *r, struct err *e);
 void link_send_error(int sock, unsigned int step, const struct err *e);
 /* 1: a message; *fd is the caller's; 0: the process is gone. */
 int link_receive(int sock, struct link_message *m, int *fd, struct err *e);
@@ -110,6 +115,7 @@ struct run {
 	uint64_t step_began;
 	const struct instruction *ins; /* the one at hand, expanded */
 	bool no_cache, private;
+	char **steps;
 	bool own_cmd; /* CMD was stated in this stage */
 	struct digests *digests;
 	struct runner *runner;
@@ -159,6 +165,8 @@ DEFINE_CLEANUP(struct workroot *, workroot_discard, workroot_discardp);
 int layer_adopt(struct run *r, const char *dir, const char *key, const char *what, struct err *e);
 /* A hit: the layer is taken over, 1.  0: it has to be made. */
 int layer_cached(struct run *r, const char *key);
+/* The last layer is @key's, too. */
+void layer_note(struct run *r, const char *key, const char *what);
 
 /* ---- result.c ---------------------------------------------------------------------- */
 int result_commit(struct build *b, struct build_result *out, struct err *e);

@@ -144,13 +144,41 @@ static void add_layer(struct run *r, const char *diff_id, uint64_t created)
 	r->created = created;
 }
 
+void layer_note(struct run *r, const char *key, const char *what)
+{
+	_cleanup_(free_p) char *line = xstrdup(what ?: "");
+	size_t n = strv_len(r->config.diff_ids);
+
+	for (char *p = line; *p; p++)
+		if (*p == '\t')
+			*p = ' ';
+	strv_addf(&r->steps, "%s\t%s\t%ju\t%s", key, r->config.diff_ids[n - 1],
+		  (uintmax_t)r->created, line);
+}
+
+/* In the store, or in a directory that was given. */
+static int look_up(struct run *r, const char *key, struct step_record *rec)
+{
+	int code = steps_get(r->b->store, key, rec, NULL);
+
+	for (struct cache_dir **c = r->b->caches; code < 0 && c && *c; c++) {
+		struct err why = ERR_INIT;
+
+		code = cache_dir_take(*c, r->b->store, key, rec, &why);
+		if (code < 0 && code != -ENOENT)
+			exec_say(r, "cache not used: %s", why.msg);
+	}
+	return code;
+}
+
 int layer_cached(struct run *r, const char *key)
 {
 	struct step_record rec;
 
-	if (r->no_cache || steps_get(r->b->store, key, &rec, NULL) < 0)
+	if (r->no_cache || look_up(r, key, &rec) < 0)
 		return 0;
 	add_layer(r, rec.diff_id, r->b->o->has_epoch ? r->b->o->epoch : rec.created);
+	layer_note(r, key, rec.what);
 	step_record_done(&rec);
 	return 1;
 }
@@ -178,7 +206,9 @@ int layer_adopt(struct run *r, const char *dir, const char *key, const char *wha
 	code = steps_put(r->b->store, key, &rec, e); /* first: a commit may collect garbage */
 	if (code == 0)
 		code = stage_commit(st, NULL, e);
-	if (code == 0)
-		add_layer(r, rec.diff_id, rec.created);
-	return code;
+	if (code < 0)
+		return code;
+	add_layer(r, rec.diff_id, rec.created);
+	layer_note(r, key, what);
+	return 0;
 }

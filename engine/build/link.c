@@ -39,19 +39,21 @@ void link_send_error(int sock, unsigned int step, const struct err *e)
 	(void)fd_send(sock, &m, message_size(&m), NULL, 0);
 }
 
-int link_send_result(int sock, const struct image_config *c, char *const *args, struct err *e)
+int link_send_result(const struct run *run, struct err *e)
 {
 	_cleanup_(json_unrefp) json *o = json_new_object();
 	_cleanup_(fd_closep) int fd = -EBADF;
 	struct link_message m = { .kind = LINK_RESULT };
 	int r;
 
-	json_put(o, "config", image_config_to_json(c));
-	json_put_strv(o, "args", args);
+	json_put(o, "config", image_config_to_json(&run->config));
+	json_put_strv(o, "args", run->scope.args);
+	json_put_strv(o, "used", run->scope.used);
+	json_put_strv(o, "steps", run->steps);
 	fd = memfd_sealed("result", json_text(o), strlen(json_text(o)), e);
 	if (fd < 0)
 		return fd;
-	r = fd_send(sock, &m, message_size(&m), &fd, 1);
+	r = fd_send(run->sock, &m, message_size(&m), &fd, 1);
 	return r < 0 ? err_errno(e, -r, "hand over a stage") : 0;
 }
 
@@ -91,6 +93,8 @@ int link_read_result(int fd, struct stage_result *out, struct err *e)
 	if (r < 0)
 		return r;
 	out->args = json_get_strv(o, "args");
+	out->used = json_get_strv(o, "used");
+	out->steps = json_get_strv(o, "steps");
 	out->done = true;
 	return 0;
 }

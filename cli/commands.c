@@ -3,7 +3,7 @@
 
 /* clang-format off */
 #define COMMANDS(X)                                                            \
-	X(attach) X(boot) X(build) X(builder)                                             \
+	X(attach) X(boot) X(build) X(builder)                                  \
 	X(commit) X(config) X(create)                                          \
 	X(down) X(events) X(exec) X(explain) X(export)                         \
 	X(image) X(images) X(kill)                                             \

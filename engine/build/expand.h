@@ -4,8 +4,8 @@
  *   ${x#p} ${x##p} ${x%p} ${x%%p} ${x/p/w} ${x//p/w}
  *
  * with '…', "…" and the escape character quoting.  A scope is what the
- * instructions of one stage have said so far.  ENV wins over ARG of the same name,
- * whatever their order.  An ARG counts only from its line on, and only in its
+ * instructions of one stage have said so far.  Of ARG and ENV of the same name the
+ * later one counts; what the image keeps is always ENV's.  An ARG counts only from its line on, and only in its
  * stage; a stage sees a global ARG once it says `ARG name`.
  *
  *	scope_init_global(&global, &input);
@@ -36,8 +36,8 @@ struct scope {
 	const struct build_input *input;
 	const struct scope *global; /* NULL in the global scope itself */
 	char **env;                 /* KEY=value: the base image's and ENV */
-	char **args;                /* KEY=value: ARGs declared here, predefined ones in the
-				     * global scope */
+	char **args;                /* KEY=value: ARGs declared here that no later ENV took
+				     * the place of; in the global scope, predefined ones */
 	char **used;                /* build arguments that a declaration took up */
 };
 
@@ -57,7 +57,7 @@ int scope_declare(struct scope *s, const struct instruction *arg, struct err *e)
 void scope_set_env(struct scope *s, const struct instruction *env);
 /* NULL: not set.  Borrowed. */
 const char *scope_get(const struct scope *s, const char *name);
-/* The environment of a RUN: ENV, the declared ARGs that no ENV hides, and the
+/* The environment of a RUN: ENV, over it the declared ARGs, and the
  * proxy arguments (HTTP_PROXY http_proxy HTTPS_PROXY https_proxy FTP_PROXY
  * ftp_proxy NO_PROXY no_proxy ALL_PROXY all_proxy) given by --build-arg, which
  * need no declaration.  Caller frees. */

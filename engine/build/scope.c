@@ -1,9 +1,10 @@
 /* engine/build/scope.c: what variables there are at each line, and which parts of an
  * instruction they are put into.
  *
- * A lookup asks ENV first, then the stage's ARGs; the global scope is asked only
- * when a stage declares a name without a default.  That order is the whole of the
- * scoping rules in the reference ("ENV always overrides ARG").
+ * The line that came last decides: an ARG hides an ENV above it for the rest of the
+ * stage, and an ENV takes an ARG away.  The reference only speaks of the latter ("ENV
+ * always overrides ARG"); what Docker does is both.  The global scope is asked only
+ * when a stage declares a name without a default.
  */
 #include <strings.h>
 
@@ -88,9 +89,9 @@ void scope_done(struct scope *s)
 
 const char *scope_get(const struct scope *s, const char *name)
 {
-	const char *value = strv_env_get(s->env, name);
+	const char *value = strv_env_get(s->args, name);
 
-	return value ? value : strv_env_get(s->args, name);
+	return value ? value : strv_env_get(s->env, name);
 }
 
 /* ---- ARG and ENV ------------------------------------------------------------------------- */
@@ -133,23 +134,17 @@ int scope_declare(struct scope *s, const struct instruction *arg, struct err *e)
 
 void scope_set_env(struct scope *s, const struct instruction *env)
 {
-	for (size_t i = 0; i < env->n_pairs; i++)
+	for (size_t i = 0; i < env->n_pairs; i++) {
 		strv_env_set(&s->env, env->pairs[i].key, env->pairs[i].value);
+		strv_env_set(&s->args, env->pairs[i].key, NULL);
+	}
 }
 
 /* ---- the environment of RUN ---------------------------------------------------------------- */
 
 char **scope_run_args(const struct scope *s)
 {
-	_cleanup_(strv_freep) char **out = xcalloc(1, sizeof(*out));
-
-	STRV_FOREACH (arg, s->args) {
-		_cleanup_(free_p) char *key = xstrndup(*arg, strcspn(*arg, "="));
-
-		if (!strv_env_get(s->env, key))
-			strv_add(&out, *arg);
-	}
-	return TAKE_PTR(out);
+	return s->args ? strv_copy(s->args) : xcalloc(1, sizeof(char *));
 }
 
 /* Both spellings, whichever was given. */
@@ -167,10 +162,13 @@ static void add_proxy(char ***env, const char *key, const char *value)
 
 char **scope_run_env(const struct scope *s)
 {
-	_cleanup_(strv_freep) char **args = scope_run_args(s);
 	_cleanup_(strv_freep) char **out = s->env ? strv_copy(s->env) : xcalloc(1, sizeof(*out));
 
-	strv_extend(&out, args);
+	STRV_FOREACH (arg, s->args) {
+		_cleanup_(free_p) char *key = xstrndup(*arg, strcspn(*arg, "="));
+
+		strv_env_set(&out, key, *arg + strlen(key) + 1);
+	}
 	STRV_FOREACH (arg, s->input->args) {
 		_cleanup_(free_p) char *key = xstrndup(*arg, strcspn(*arg, "="));
 

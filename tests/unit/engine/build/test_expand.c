@@ -263,7 +263,7 @@ static void test_scopes(void **state)
 	assert_string_equal(scope_get(&s, "TAG"), "local");
 	assert_null(scope_get(&s, "NOTHING"));
 	say(&s, "ARG BASE=arg");
-	assert_string_equal(scope_get(&s, "BASE"), "image"); /* ENV wins */
+	assert_string_equal(scope_get(&s, "BASE"), "arg"); /* the later one */
 	say(&s, "ARG OVER=file");
 	assert_string_equal(scope_get(&s, "OVER"), "cli");
 	say(&s, "ENV OVER=env$OVER");
@@ -274,6 +274,7 @@ static void test_scopes(void **state)
 	list = scope_run_env(&s);
 	assert_string_equal(strv_env_get(list, "OVER"), "envcli");
 	assert_string_equal(strv_env_get(list, "TAG"), "local");
+	assert_string_equal(strv_env_get(list, "BASE"), "arg");
 	assert_string_equal(strv_env_get(list, "HTTP_PROXY"), "http://p");
 	assert_string_equal(strv_env_get(list, "http_proxy"), "http://p");
 	strv_free(list);

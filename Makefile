@@ -156,14 +156,15 @@ CHECK_PACKAGES := libcmocka-dev busybox-static skopeo nftables iproute2 python3 
 	apache2-utils openssl
 INSTALL := DEBIAN_FRONTEND=noninteractive tests/lib/apt-install
 
-.PHONY: help demo demo-down check check-unit check-fuzz check-spec check-integration check-faults bench \
+.PHONY: help demo demo-down check check-unit check-fuzz check-spec check-build \
+	check-integration check-faults bench \
 	layers format tidy cppcheck compdb install clean
 help:
 	@echo 'make                the programs, in build/$(FLAVOR)/'
 	@echo 'sudo make demo      install what is needed, build, bring WordPress up'
 	@echo 'sudo make demo-down take it away again (volumes stay)'
 	@echo 'sudo make check     install what is needed, build with sanitizers, run every test'
-	@echo 'make check-unit check-fuzz check-spec check-integration    parts of it'
+	@echo 'make check-unit check-fuzz check-spec check-build check-integration    parts of it'
 	@echo 'make check-faults   kill comp at every point of its work, see it carry on'
 	@echo 'make bench          the budget table, as ratios to tests/bench/floor'
 	@echo 'make layers format tidy cppcheck compdb install clean'
@@ -186,7 +187,7 @@ check:
 	$(MAKE) FLAVOR=sanitize all unit fuzzers
 	tests/lib/run-checks
 
-check-unit check-fuzz check-spec check-integration: check-%:
+check-unit check-fuzz check-spec check-build check-integration: check-%:
 	$(MAKE) FLAVOR=sanitize all unit fuzzers
 	tests/lib/run-checks $*
 

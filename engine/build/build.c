@@ -257,6 +257,23 @@ void build_sweep(const struct dirs *d)
 	}
 }
 
+/* Between mkdir(2) and flock(2) another build's sweep may take the directory for a dead
+ * one's: 1 when it is ours and there, 0 when it is gone. */
+static int lock_work(struct build *b, struct err *e)
+{
+	struct stat st;
+
+	b->work_fd = open(b->work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (b->work_fd < 0 && errno == ENOENT)
+		return 0;
+	if (b->work_fd < 0 || flock(b->work_fd, LOCK_EX) < 0 || fstat(b->work_fd, &st) < 0)
+		return err_errno(e, errno, "lock %s", b->work);
+	if (st.st_nlink > 0)
+		return 1;
+	b->work_fd = fd_close(b->work_fd);
+	return 0;
+}
+
 static int make_work(struct build *b, struct err *e)
 {
 	_cleanup_(free_p) char *top = work_top(b->o->dirs);
@@ -269,13 +286,12 @@ static int make_work(struct build *b, struct err *e)
 	b->project = xasprintf(RUNNER_PREFIX "%s", id);
 	b->work = path_join(top, id);
 	b->digests = xasprintf("%s/build/digests", b->o->dirs->root);
-	r = mkdir_p(AT_FDCWD, b->work, 0700, e);
-	if (r < 0)
-		return r;
-	b->work_fd = open(b->work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (b->work_fd < 0 || flock(b->work_fd, LOCK_EX) < 0)
-		return err_errno(e, errno, "lock %s", b->work);
-	return 0;
+	do {
+		r = mkdir_p(AT_FDCWD, b->work, 0700, e);
+		if (r == 0)
+			r = lock_work(b, e);
+	} while (r == 0);
+	return MIN(r, 0);
 }
 
 static int open_store(struct build *b, struct err *e)

@@ -343,7 +343,8 @@ static int unpack(struct copy *c, struct place *p, int fd, const char *dest, str
 	}
 	if (code < 0 && into >= 0 && e)
 		*e = why;
-	there.owned = false; /* the archive says whose its files are, whatever --chown does */
+	/* As BuildKit has it today; in Docker 20.10 --chown left the archive's owners. */
+	there.owned = c->i->chown != NULL;
 	if (code == 0) {
 		int made = place_dir(p, dest, e);
 
@@ -376,6 +377,22 @@ static int place_item(struct copy *c, struct place *p, const struct source_item 
 	return place_tree(p, dest, it->spot.dirfd, it->spot.name, base, filters, n, e);
 }
 
+/* `COPY a b /app` needs no '/' at the end if /app is there; without it the second file
+ * would silently take the first one's place, which no one wants. */
+static int check_dir(const struct copy *c, const struct place *p, struct err *e)
+{
+	_cleanup_(spot_done) struct spot spot = SPOT_INIT;
+
+	if (has_suffix(c->dest, "/"))
+		return 0;
+	if (spot_find(p->root, c->dest, NULL, &spot, NULL) == 0 && spot.exists &&
+	    S_ISDIR(spot.st.st_mode))
+		return 0;
+	return err_set(e, EINVAL,
+		       "with more than one source, the destination must be a directory and end "
+		       "with a /");
+}
+
 static int place_all(struct copy *c, struct place *p, struct err *e)
 {
 	const char *word = c->i->words && c->i->words[0] ? c->i->words[0] : "";
@@ -385,8 +402,12 @@ static int place_all(struct copy *c, struct place *p, struct err *e)
 	for (size_t n = 0; code == 0 && n < c->items.n; n++) {
 		if (c->i->words[0] && c->items.n == strv_len(c->i->words))
 			word = c->i->words[n];
-		code = place_item(c, p, &c->items.items[n], word, e);
+		code = n > 0 ? check_dir(c, p, e) : 0;
+		if (code == 0)
+			code = place_item(c, p, &c->items.items[n], word, e);
 	}
+	if (code == 0 && c->items.n + c->i->n_heredocs + c->n_fetched > MAX(c->items.n, (size_t)1))
+		code = check_dir(c, p, e);
 	for (size_t n = 0; code == 0 && n < c->i->n_heredocs; n++) {
 		const struct heredoc *h = &c->i->heredocs[n];
 

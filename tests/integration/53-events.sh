@@ -106,6 +106,7 @@ services:
   gone: {image: tiny, command: "true"}
 E
 c up -d
+until_true 5 bash -c "'$COMP' -p $P top | grep -q '  sleep 1001\$'" # its child has exec'd
 out=$(c top)
 like "top: the columns" "$(head -n 1 <<<"$out")" '^SERVICE +# +UID +PID +PPID +C +STIME +TTY +TIME +CMD$'
 like "a process" "$out" "^web +1 +[a-z0-9]+ +$(pid_of web) +[0-9]+ +[0-9]+ +[0-9:]+ +\? +00:00:00 +sleep 1002\$"

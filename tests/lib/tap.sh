@@ -169,12 +169,14 @@ take_down() {
 }
 
 finish() {
+	local code=0
 	trap - EXIT INT TERM
 	[ -n "${FINISHED:-}" ] || take_down
 	cd /
 	rm -rf "$WORK"
-	[ "$FAILED" = 0 ] && [ "$TESTS" = "${PLANNED:-$TESTS}" ]
-	exit
+	# With its number: in a trap `exit` alone means the status from before it.
+	[ "$FAILED" = 0 ] && [ "$TESTS" = "${PLANNED:-$TESTS}" ] || code=1
+	exit "$code"
 }
 trap finish EXIT
 trap 'exit 130' INT TERM

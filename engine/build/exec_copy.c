@@ -15,6 +15,7 @@
 #include "engine/build/key.h"
 #include "engine/build/place.h"
 #include "engine/container/user.h"
+#include "engine/image/download.h"
 #include "engine/image/extractor.h"
 
 /* ---- sources --------------------------------------------------------------------------- */
@@ -106,6 +107,12 @@ void exec_source_done(struct exec_source *x)
 
 /* ---- one COPY or ADD --------------------------------------------------------------------- */
 
+struct fetched {
+	int fd;
+	char *name, *digest;
+	uint64_t mtime;
+};
+
 struct copy {
 	struct run *r;
 	const struct instruction *i;
@@ -113,12 +120,7 @@ struct copy {
 	struct source_items items;
 	struct ignore *exclude;
 	char *dest;	    /* absolute, with its '/' at the end if it is a directory */
-	struct {
-		char *url;
-		int fd;	    /* what was fetched */
-		char *name, *digest;
-		uint64_t mtime;
-	} *fetched;
+	struct fetched *fetched; /* ADD https://… */
 	size_t n_fetched;
 };
 
@@ -184,6 +186,54 @@ static char *dest_of(const struct copy *c, const struct source_item *it, const c
 	return xasprintf("%s/%s/", c->dest, dir);
 }
 
+/* The last part of its path: what the file is called. */
+static char *name_of_url(const char *url)
+{
+	const char *path = strstr(url, "://") + 3;
+	_cleanup_(free_p) char *whole = xstrndup(path, strcspn(path, "?#"));
+	const char *slash = strrchr(whole, '/');
+
+	return slash && slash[1] ? xstrdup(slash + 1) : NULL;
+}
+
+static int check_digest(const struct instruction *i, const char *digest, const char *url,
+			struct err *e)
+{
+	if (!i->checksum || streq(i->checksum, digest))
+		return 0;
+	if (!digest_is_valid(i->checksum))
+		return err_set(e, EINVAL, "--checksum=%s: only sha256:… is known", i->checksum);
+	return err_set(e, EBADMSG, "digest mismatch for %s: got %s, wanted %s", url, digest,
+		       i->checksum);
+}
+
+static int fetch(struct copy *c, const char *url, struct err *e)
+{
+	struct fetched f = { .fd = open(c->r->work, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600) };
+	struct download d;
+	int r = f.fd < 0 ? err_errno(e, errno, "make a temporary file") : 0;
+
+	f.name = name_of_url(url);
+	if (r == 0 && !f.name && has_suffix(c->dest, "/"))
+		r = err_set(e, EINVAL, "%s: cannot tell a file name from it; say one in the "
+				       "destination", url);
+	if (r == 0)
+		r = download(url, f.fd, &d, e);
+	if (r == 0)
+		r = check_digest(c->i, d.digest, url, e);
+	if (r < 0) {
+		fd_close(f.fd);
+		free(f.name);
+		return r;
+	}
+	f.name = f.name ?: xstrdup("download");
+	f.digest = xstrdup(d.digest);
+	f.mtime = d.modified;
+	c->fetched = xreallocarray(c->fetched, c->n_fetched + 1, sizeof(*c->fetched));
+	c->fetched[c->n_fetched++] = f;
+	return 0;
+}
+
 static int find_all(struct copy *c, struct err *e)
 {
 	int code = 0;
@@ -193,8 +243,9 @@ static int find_all(struct copy *c, struct err *e)
 			return err_set(e, EOPNOTSUPP, "ADD of a git repository is not supported: %s",
 				       *w);
 		if (is_url(c->i, *w))
-			continue;
-		code = source_find(&c->source.s, *w, c->i->parents, &c->items, e);
+			code = fetch(c, *w, e);
+		else
+			code = source_find(&c->source.s, *w, c->i->parents, &c->items, e);
 	}
 	return code;
 }
@@ -221,6 +272,19 @@ static void begin_key(const struct copy *c, const char *kind, struct key *k)
 	add_flags(c, k);
 }
 
+/* Is all that is copied known without looking: of layers, or by a checksum? */
+static bool is_known(const struct copy *c)
+{
+	if (c->i->n_heredocs)
+		return false;
+	if (c->source.diff_ids)
+		return true;
+	STRV_FOREACH (w, c->i->words)
+		if (!is_url(c->i, *w))
+			return false;
+	return c->i->checksum && digest_is_valid(c->i->checksum);
+}
+
 /* The paths asked for of these very layers. */
 static char *cheap_key(const struct copy *c)
 {
@@ -229,6 +293,7 @@ static char *cheap_key(const struct copy *c)
 	begin_key(c, "copy-from", &k);
 	key_add_strv(&k, "source", c->source.diff_ids);
 	key_add_strv(&k, "words", c->i->words);
+	key_add(&k, "checksum", c->i->checksum);
 	return key_end(&k);
 }
 
@@ -482,7 +547,7 @@ static int copy_step(struct copy *c, bool *cached, struct err *e)
 	_cleanup_(free_p) char *cheap = NULL, *key = NULL;
 	int code;
 
-	if (c->source.diff_ids && !c->i->n_heredocs) {
+	if (is_known(c)) {
 		cheap = cheap_key(c);
 		*cached = layer_cached(c->r, cheap);
 		if (*cached)

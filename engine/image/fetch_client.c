@@ -149,7 +149,7 @@ static char *host_of(const char *url)
 }
 
 /* @to as seen from @from; NULL: not a URL we go to. */
-static char *resolve_url(const char *from, const char *to)
+char *fetch_resolve_url(const char *from, const char *to)
 {
 	CURLU *u = curl_url();
 	char *url = NULL, *copy = NULL;
@@ -547,7 +547,7 @@ static void retry(struct call *k, const struct http_answer *a)
 
 static void redirect(struct call *k, const struct http_answer *a)
 {
-	_cleanup_(free_p) char *to = a->location ? resolve_url(k->url, a->location) : NULL;
+	_cleanup_(free_p) char *to = a->location ? fetch_resolve_url(k->url, a->location) : NULL;
 	_cleanup_(free_p) char *origin = to ? origin_of(to) : NULL;
 
 	if (!to || !origin) {
@@ -769,7 +769,7 @@ static void upload_next(struct call *k, const struct http_answer *a)
 		k->step = STEP_POST;
 		call_start(k);
 	} else if (k->step == STEP_POST && a->status == 202 && a->location) {
-		_cleanup_(free_p) char *to = resolve_url(k->url, a->location);
+		_cleanup_(free_p) char *to = fetch_resolve_url(k->url, a->location);
 
 		if (!to || (skip_prefix(k->url, "https://") && !skip_prefix(to, "https://"))) {
 			call_failf(k, a->status, EPROTO,

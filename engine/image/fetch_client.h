@@ -19,6 +19,8 @@ void fetch_client_free(struct fetch_client *c);
 /* One request of comp's; takes all of @fds.  An error means that it made no sense. */
 int fetch_client_request(struct fetch_client *c, json *request, int *fds, size_t n_fds,
 			 struct err *e);
+/* @location, as it is meant at @base; NULL: it makes no sense.  Caller frees. */
+char *fetch_resolve_url(const char *base, const char *location);
 /* Start what has waited long enough; returns ms until there is more of that. */
 int fetch_client_tick(struct fetch_client *c);
 

@@ -70,6 +70,7 @@ static void answer_done(struct http_answer *a)
 	free(a->digest);
 	free(a->retry_after);
 	free(a->range);
+	free(a->modified);
 	*a = (struct http_answer){ 0 };
 }
 
@@ -177,6 +178,7 @@ static size_t on_header(char *line, size_t one, size_t n, void *data)
 	keep(&a->digest, header_value(line, n, "Docker-Content-Digest"));
 	keep(&a->retry_after, header_value(line, n, "Retry-After"));
 	keep(&a->range, header_value(line, n, "Content-Range"));
+	keep(&a->modified, header_value(line, n, "Last-Modified"));
 	length = header_value(line, n, "Content-Length");
 	if (length)
 		(void)parse_u64(length, &a->length); /* else it stays unknown */

@@ -43,7 +43,7 @@ struct http_answer {
 	struct buf body;    /* unless it went to the pipe */
 	uint64_t delivered; /* bytes that went to the pipe */
 	char *challenge;    /* values of WWW-Authenticate, joined by ", " */
-	char *location, *type, *digest, *retry_after, *range;
+	char *location, *type, *digest, *retry_after, *range, *modified;
 	uint64_t length; /* Content-Length; UINT64_MAX: not stated */
 };
 

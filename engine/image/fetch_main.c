@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "engine/image/fetch.h"
 #include "engine/image/fetch_client.h"
+#include "engine/image/fetch_download.h"
 #include "engine/image/fetch_http.h"
 
 #ifdef __SANITIZE_ADDRESS__
@@ -218,7 +219,9 @@ int main(int argc, char **argv)
 		r = http_new(&h, &e);
 	if (r == 0 && !SANITIZED)
 		r = filter_syscalls(&e);
-	if (r == 0) {
+	if (r == 0 && argc == 3 && streq(argv[1], "download")) {
+		r = fetch_download(h, argv[2], &e);
+	} else if (r == 0) {
 		c = fetch_client_new(h, send_answer, NULL);
 		r = serve(h, c, &e);
 		fetch_client_free(c);

@@ -16,6 +16,7 @@
 #include "base/strv.h"
 #include "engine/image/config.h"
 #include "engine/image/fetch.h"
+#include "engine/image/fetch_env.h"
 
 #define CHUNK     (256U << 10)
 #define PIPE_SIZE (1 << 20)
@@ -113,7 +114,7 @@ const char *registries_who(const struct registries *r, int endpoint)
 
 /* ---- the helper --------------------------------------------------------------------- */
 
-static char **proxy_environment(void)
+char **fetch_environment(void)
 {
 	static const char *const names[] = { "http_proxy",   "https_proxy", "no_proxy",
 					     "all_proxy",    "HTTP_PROXY",  "HTTPS_PROXY",
@@ -148,7 +149,7 @@ static int send_request(struct registries *r, json *o, const int *fds, size_t n_
 static int start_helper(struct registries *r, struct err *e)
 {
 	_cleanup_(free_p) char *path = spawn_helper_path("comp-fetch");
-	_cleanup_(strv_freep) char **env = proxy_environment();
+	_cleanup_(strv_freep) char **env = fetch_environment();
 	_cleanup_(json_unrefp) json *setup = json_new_object();
 	char *argv[] = { "comp-fetch", NULL };
 	struct spawn_opts o = SPAWN_OPTS_INIT;

@@ -2,7 +2,7 @@
 # The builder: instructions, COPY's rules, the cache, RUN's mounts and networks, errors,
 # what a kill leaves, and that others run what comes out.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 65
+plan 72
 
 tiny_image base:1
 mkdir -p ctx/sub/deep
@@ -136,6 +136,55 @@ is "ADD unpacks an archive" "$(cat "$WORK/mnt/unpacked/sub/deep/c.txt")" c
 is "but not what is only compressed" "$(zcat "$WORK/mnt/plain/text.gz")" "no archive"
 like "a heredoc is expanded" "$(cat "$WORK/mnt/here/doc")" '^hello world'
 
+# ---- ADD of addresses ------------------------------------------------------------------
+mkdir -p www
+echo fetched >www/f.txt
+touch -d '2020-01-02 03:04:05 UTC' www/f.txt
+tar -C ctx -czf www/t.tgz sub
+cat >server.py <<'PY'
+import http.server
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/moved":
+            self.send_response(302)
+            self.send_header("Location", "/f.txt")
+            self.end_headers()
+        else:
+            super().do_GET()
+    def log_message(self, *args):
+        pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_port, flush=True)
+server.serve_forever()
+PY
+(cd www && exec python3 ../server.py >"$WORK/port") &
+server=$!
+until_true 10 test -s "$WORK/port"
+at=http://127.0.0.1:$(cat "$WORK/port")
+sum=$(sha256sum www/f.txt | cut -d' ' -f1)
+builds "ADD of addresses" <<D
+FROM base:1
+ADD $at/f.txt /to/
+ADD --checksum=sha256:$sum $at/moved /named
+ADD --unpack=true $at/t.tgz /unpacked/
+ADD $at/t.tgz /kept/
+D
+tree
+is "as files of root alone" "$(of to/f.txt)" "regular file 600 0:0"
+is "with the server's time" "$(stat -c %Y "$WORK/mnt/named")" 1577934245
+is "unpacked when asked to" "$(ls "$WORK/mnt/unpacked/sub" "$WORK/mnt/kept" | tr '\n' ' ')" \
+	"$WORK/mnt/kept: t.tgz  $WORK/mnt/unpacked/sub: b.txt deep "
+breaks "what is not there" 'invalid response status 404' <<D
+FROM base:1
+ADD $at/none /x
+D
+breaks "another content than was said" 'digest mismatch' <<D
+FROM base:1
+ADD --checksum=sha256:$(printf '0%.0s' {1..64}) $at/f.txt /x
+D
+kill "$server"
+wait "$server" 2>/dev/null
+
 # ---- the context -----------------------------------------------------------------------
 printf 'sub\n!sub/b.txt\n' >ctx/.dockerignore
 builds "with .dockerignore" <<'D'
@@ -250,6 +299,19 @@ second=$(SOURCE_DATE_EPOCH=1700000000 comp image build -q --no-cache -t t:1 ctx)
 is "the same image with SOURCE_DATE_EPOCH" "$second" "$first"
 ok "skopeo reads what save writes" bash -c "'$COMP' save -o '$WORK/t.tar' t:1 && skopeo inspect docker-archive:'$WORK/t.tar'"
 
+# ---- a cache that travels ----------------------------------------------------------------------
+out=$(comp image build --progress plain --cache-to type=local,dest="$WORK/cache" ctx 2>&1)
+ok "--cache-to writes a directory" test -s "$WORK/cache/index.json"
+ok "builder prune" comp builder prune -f -a
+comp image rm -f t:1 >/dev/null 2>&1
+out=$(comp image build --progress plain --cache-from type=local,src="$WORK/cache" ctx 2>&1)
+is "--cache-from needs no step" "$(grep -c CACHED <<<"$out")" 3
+find "$WORK/cache/blobs" -type f -exec sh -c 'echo x >>"$1"' - {} \;
+comp builder prune -f -a >/dev/null
+comp image prune -f >/dev/null
+out=$(comp image build --progress plain --cache-from type=local,src="$WORK/cache" ctx 2>&1)
+like "one that was tampered with is left out" "$out" 'cache not used: .*exporting to image|cache not used: '
+
 # ---- killed --------------------------------------------------------------------------------
 printf 'FROM base:1\nRUN echo begun; sleep 60\n' >ctx/Dockerfile
 "$COMP" image build --progress plain ctx >"$WORK/killed.log" 2>&1 &
@@ -257,11 +319,15 @@ pid=$!
 until_true 20 grep -q ' begun' "$WORK/killed.log"
 kill -9 "$pid"
 wait "$pid" 2>/dev/null
-builds "after a kill the next build" <<'D'
-FROM base:1
-RUN true
-D
-is "takes away what was left" "$(ls "$COMP_ROOT/build/work")$(ls -d "$COMP_ROOT"/projects/build.* 2>/dev/null)" ""
+printf 'FROM base:1\nRUN true\n' >ctx/Dockerfile
+nothing_left() {
+	[ -z "$(ls "$COMP_ROOT/build/work")$(ls -d "$COMP_ROOT"/projects/build.* 2>/dev/null)" ]
+}
+# The stage's process dies a moment after its builder.
+next_build() {
+	comp image build -q ctx && nothing_left
+}
+ok "what a kill left goes with the next build" until_true 10 next_build
 printf 'FROM base:1\nRUN echo begun; sleep 60\n' >ctx/Dockerfile
 "$COMP" image build --progress plain ctx >"$WORK/killed.log" 2>&1 &
 pid=$!
@@ -269,7 +335,7 @@ until_true 20 grep -q ' begun' "$WORK/killed.log"
 kill -TERM "$pid"
 wait "$pid"
 is "SIGTERM ends it" "$?" 130
-is "and cleans up" "$(ls "$COMP_ROOT/build/work")$(ls -d "$COMP_ROOT"/projects/build.* 2>/dev/null)" ""
+ok "and cleans up" nothing_left
 
 umount "$WORK/mnt" 2>/dev/null
 done_testing

@@ -151,7 +151,7 @@ BUILD_PACKAGES := gcc libc6-dev make pkg-config libyaml-dev libnl-3-dev libnl-ro
 	libjson-c-dev libseccomp-dev libcap-dev libarchive-dev libssl-dev libnftables-dev \
 	libcurl4-openssl-dev musl-tools
 DEMO_PACKAGES  := mmdebstrap ca-certificates curl
-CHECK_PACKAGES := libcmocka-dev busybox-static skopeo nftables iproute2 python3 attr zstd jq \
+CHECK_PACKAGES := libcmocka-dev busybox-static skopeo umoci nftables iproute2 python3 attr zstd jq \
 	curl procps mmdebstrap shellcheck systemd docker-registry \
 	apache2-utils openssl
 INSTALL := DEBIAN_FRONTEND=noninteractive tests/lib/apt-install

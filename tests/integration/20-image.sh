@@ -3,7 +3,7 @@
 # that are damaged, hostile, too large or cut short; two writers at once.
 . "$(dirname "$0")/../lib/tap.sh"
 HOSTILE=$(grep -c '^case(' "$LIB/hostile-layers")
-plan $((123 + HOSTILE))
+plan $((125 + HOSTILE))
 
 archive() {
 	python3 "$LIB/make-archive" "$@"
@@ -237,6 +237,10 @@ i = tarfile.TarInfo("zero"); i.size = 5 << 30
 sys.stdout.buffer.write(i.tobuf())
 for _ in range(5 << 10): sys.stdout.buffer.write(bytes(1 << 20))' 2>/dev/null | zstd -1 -q >bomb.tar.zst
 fails "a compression bomb" 1 'a compression bomb' timeout 60 "$COMP" image import bomb.tar.zst x
+head -c 20000000 /dev/zero | zstd --ultra -q --long=31 >window.tar.zst
+fails "a zstd window of 2 GiB" 1 'cannot decompress' comp image import window.tar.zst x
+head -c 100000000 /dev/zero | gzip -9 >zeros.tar.gz
+fails "nothing but zeros, a thousand times" 1 'is empty' timeout 60 "$COMP" image import zeros.tar.gz x
 is "the store as it was" "$(store_state)" "$before"
 
 # A disk that is full.

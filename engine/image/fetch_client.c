@@ -745,7 +745,8 @@ static bool fall_back(struct call *k, const struct http_answer *a)
 	const char *rest = skip_prefix(p->url, "https://");
 	char *url;
 
-	if (k->foreign || !a->not_tls || !p->insecure || p->answered)
+	/* A name may be known to the proxy for http alone. */
+	if (k->foreign || (!a->not_tls && a->e.code != EHOSTUNREACH) || !p->insecure || p->answered)
 		return false;
 	/* Another call was faster to find that out. */
 	if (rest) {

@@ -3,7 +3,7 @@
 # error, and the store stays as it was.
 . "$(dirname "$0")/../lib/tap.sh"
 . "$LIB/registry.sh"
-plan 83
+plan 85
 
 trap 'registries_stop; finish' EXIT
 export HOME=$WORK/home DOCKER_CONFIG=$WORK/docker COMP_REGISTRIES=$WORK/registries.json
@@ -46,7 +46,7 @@ refused() {
 
 works plain
 works cut
-like "cut: it went on from where it was" "$(cat "$WORK/h/log")" 'GET /v2/cut/blobs/.* bytes=[0-9]{7}-'
+like "cut: it went on from where it was" "$(cat "$WORK/h/log")" 'GET /v2/cut/x/blobs/.* bytes=[0-9]{7}-'
 works norange
 start=$(date +%s%N)
 works busy
@@ -105,6 +105,12 @@ ok "a mirror that is not there is passed over" timeout 60 "$COMP" image pull -q 
 	"localhost:$PORT2/plain/x:1"
 comp image rm -f "localhost:$PORT2/plain/x:1" >/dev/null 2>&1
 printf '{"timeout": 2}' >"$COMP_REGISTRIES"
+
+# ---- a proxy: nobody listens on port 1, and the proxy is asked by http ------------------------
+ok "a proxy from the environment" timeout 60 env HTTP_PROXY="http://localhost:$PORT" "$COMP" \
+	image pull -q 127.0.0.1:1/plain/x:1
+like "was asked" "$(cat "$WORK/h/log")" "^$PORT GET http://127.0.0.1:1/v2/plain/x/manifests/1"
+comp image rm -f 127.0.0.1:1/plain/x:1 >/dev/null 2>&1
 
 # ---- ^C and death ---------------------------------------------------------------------------------
 timeout --foreground -s INT 1 "$COMP" image pull -q "$R/slow/x:1" >/dev/null 2>&1 &

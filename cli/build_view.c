@@ -252,9 +252,11 @@ static void note(struct build_view *v, const struct build_event *ev)
 		break;
 	case BUILD_FAILED:
 		x->state = VERTEX_FAILED;
+		x->elapsed = now_mono_ns() - x->began;
 		break;
 	case BUILD_CANCELED:
 		x->state = VERTEX_CANCELED;
+		x->elapsed = now_mono_ns() - x->began;
 		break;
 	case BUILD_WARNING:
 		break;
@@ -290,6 +292,11 @@ struct build_handler build_view_handler(struct build_view *v, int cancel_fd)
 				       .cancel_fd = cancel_fd,
 				       .tick = v->mode == PROGRESS_TTY ? on_tick : NULL,
 				       .data = v };
+}
+
+void build_view_break(struct build_view *v)
+{
+	v->drawn = 0;
 }
 
 void build_view_excerpt(struct build_view *v, const struct build_result *r)

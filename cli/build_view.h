@@ -23,6 +23,8 @@ static inline void build_view_freep(struct build_view **v)
 }
 /* To give to build_run(); cancel_fd is the context's. */
 struct build_handler build_view_handler(struct build_view *v, int cancel_fd);
+/* Somebody else is going to write to the terminal: begin anew below that. */
+void build_view_break(struct build_view *v);
 /* After a failure: the last lines that the step wrote. */
 void build_view_excerpt(struct build_view *v, const struct build_result *r);
 

@@ -228,6 +228,7 @@ int builder_add_cache(struct builder *b, const char *text, bool to, struct err *
 
 struct fetching {
 	struct context *ctx;
+	struct build_view *view;
 	const char *platform;
 	bool quiet;
 };
@@ -242,6 +243,7 @@ static int fetch_image(void *data, const char *ref, bool always, struct err *e)
 
 	if (r < 0)
 		return r;
+	build_view_break(f->view);
 	r = pulling_run(f->ctx, store, &item, 1, f->quiet, &result, e);
 	pull_result_done(&result);
 	return r;
@@ -283,6 +285,7 @@ int builder_run(struct context *ctx, struct builder *b, const char *mode, bool q
 		r = cancel;
 	if (r < 0)
 		return r;
+	fetching.view = view;
 	h = build_view_handler(view, cancel);
 	b->o.dirs = &ctx->dirs;
 	b->o.fetch = fetch_image;

@@ -43,6 +43,8 @@ static const struct option_spec flags[] = {
 	OPTION_STRING("platform", 0, O, platform, NULL, "Set target platform for build"),
 	OPTION_STRING("progress", 0, O, progress, NULL,
 		      "Set type of progress output (auto, plain, tty, rawjson, quiet)"),
+	OPTION_STRINGS("output", 'o', O, outputs,
+		       "Output destination (a directory, or type=local|tar|docker,dest=path)"),
 	OPTION_BOOL("pull", 0, O, pull, "Always attempt to pull all referenced images"),
 	OPTION_BOOL("quiet", 'q', O, quiet,
 		    "Suppress the build output and print image ID on success"),
@@ -175,6 +177,42 @@ static int context_from_stdin(struct builder *b, int *fd, struct err *e)
 	return 0;
 }
 
+/* "DIR", "-", "type=local,dest=DIR", "type=tar,dest=FILE"; docker and image are what
+ * happens without. */
+static int set_output(struct builder *b, char *const *outputs, int *fd, struct err *e)
+{
+	_cleanup_(strv_freep) char **fields = NULL;
+	const char *type = "local", *dest;
+
+	if (!outputs)
+		return 0;
+	if (outputs[1])
+		return err_set(e, EOPNOTSUPP, "only one --output");
+	dest = outputs[0];
+	if (streq(dest, "-"))
+		type = "tar";
+	if (strchr(dest, '=')) {
+		fields = strv_split(dest, ',', true);
+		type = strv_env_get(fields, "type") ?: "local";
+		dest = strv_env_get(fields, "dest");
+	}
+	if (streq(type, "docker") || streq(type, "image"))
+		return 0;
+	if (!streq(type, "local") && !streq(type, "tar"))
+		return err_set(e, EOPNOTSUPP, "output type \"%s\" is not local, tar or docker", type);
+	if (streq(type, "local")) {
+		if (is_empty(dest))
+			return err_set(e, EINVAL, "--output type=local needs dest=DIR");
+		b->o.output = builder_keep(b, dest);
+		return 0;
+	}
+	*fd = is_empty(dest) || streq(dest, "-")
+		      ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
+		      : open(dest, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	b->o.output_fd = *fd;
+	return *fd < 0 ? err_errno(e, errno, "open %s", dest ?: "standard output") : 0;
+}
+
 /* What errors are to call the default Dockerfile: where the user finds it. */
 static char *default_name(const char *context)
 {
@@ -227,11 +265,13 @@ static int run_build(struct context *ctx, struct invocation *in, struct err *e)
 	const struct image_build_options *o = in->options;
 	_cleanup_(build_result_done) struct build_result result = { 0 };
 	_cleanup_(builder_done) struct builder b;
-	_cleanup_(fd_closep) int fd = -EBADF;
+	_cleanup_(fd_closep) int fd = -EBADF, out = -EBADF;
 	int r;
 
 	builder_init(&b);
 	r = add_flags(&b, o, e);
+	if (r == 0)
+		r = set_output(&b, o->outputs, &out, e);
 	if (r == 0)
 		r = find_inputs(&b, o, in->argv[0], &fd, e);
 	if (r == 0)
@@ -242,6 +282,8 @@ static int run_build(struct context *ctx, struct invocation *in, struct err *e)
 		fprintf(ctx->out, "Check complete, no warnings found.\n");
 		return 0;
 	}
+	if (b.o.output || b.o.output_fd >= 0)
+		return 0;
 	if (o->quiet)
 		fprintf(ctx->out, "%s\n", result.id);
 	return write_id(o->iidfile, result.id, e);

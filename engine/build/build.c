@@ -372,6 +372,11 @@ static int write_caches(struct build *b, struct err *e)
 	return r;
 }
 
+static bool has_output(const struct build *b)
+{
+	return b->o->output || b->o->output_fd >= 0;
+}
+
 static void warn_unused_args(struct build *b)
 {
 	_cleanup_(free_p) struct scope *scopes = xcalloc(b->graph.n + 1, sizeof(*scopes));
@@ -423,7 +428,9 @@ static int build(struct build *b, struct build_result *out, struct err *e)
 		return r;
 	warn_unused_args(b);
 	r = write_caches(b, e);
-	return r < 0 ? r : result_commit(b, out, e);
+	if (r < 0)
+		return r;
+	return has_output(b) ? output_write(b, e) : result_commit(b, out, e);
 }
 
 int build_run(const struct build_options *o, const struct build_handler *h,

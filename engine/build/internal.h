@@ -171,4 +171,8 @@ void layer_note(struct run *r, const char *key, const char *what);
 /* ---- result.c ---------------------------------------------------------------------- */
 int result_commit(struct build *b, struct build_result *out, struct err *e);
 
+/* ---- output.c ---------------------------------------------------------------------- */
+/* The target's root file system into a directory or a tar, instead of an image. */
+int output_write(struct build *b, struct err *e);
+
 #endif

@@ -83,11 +83,11 @@ static int add_contexts(struct builder *x, struct building *b, const struct node
 	return r;
 }
 
-static int add_secret(struct builder *x, struct building *b, const struct node *use,
-		      struct err *e)
+static int add_secret(struct builder *x, struct building *b, const struct node *use, struct err *e)
 {
 	const char *source = node_get_str(use, "source"), *target = node_get_str(use, "target");
-	const struct node *def = node_get(project_section(b->ctx->project, "secrets"), source ?: "");
+	const struct node *def = node_get(project_section(b->ctx->project, "secrets"),
+					  source ?: "");
 	const char *file = node_get_str(def, "file"), *name = node_get_str(def, "environment");
 	const struct project_var *var = name ? map_get(&b->ctx->project->environment, name) : NULL;
 	const char *content = node_get_str(def, "content");
@@ -254,8 +254,7 @@ static int set_sources(struct builder *x, const struct node *build, struct err *
 		path = path_absolute(context ?: "/", file);
 		below = cwd ? skip_prefix(path, cwd) : NULL;
 		x->o.dockerfile = builder_keep(x, path);
-		x->o.dockerfile_name =
-			builder_keep(x, below && *below == '/' ? below + 1 : path);
+		x->o.dockerfile_name = builder_keep(x, below && *below == '/' ? below + 1 : path);
 	}
 	return 0;
 }
@@ -342,8 +341,8 @@ static int build_one(struct building *b, const char *service, struct err *e)
 	builder_init(&x);
 	r = translate(&x, b, service, e);
 	if (r == 0)
-		r = builder_run(b->ctx, &x, b->o->progress, b->o->quiet,
-				b->many ? service : NULL, &result, e);
+		r = builder_run(b->ctx, &x, b->o->progress, b->o->quiet, b->many ? service : NULL,
+				&result, e);
 	if (r == 0 && b->o->push && !b->o->check)
 		r = push_tags(b, &x, e);
 	if (r == 0 && b->o->quiet && b->o->print_ids && !b->o->check)

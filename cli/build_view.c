@@ -12,7 +12,7 @@
 #include "cli/term.h"
 
 #define LAST_LINES 20 /* of a step's output kept for the excerpt */
-#define SHOWN	   6  /* of them below a running step on a terminal */
+#define SHOWN      6  /* of them below a running step on a terminal */
 #define FRAME_NS   (80 * NSEC_PER_MSEC)
 
 enum vertex_state { VERTEX_RUNNING, VERTEX_DONE, VERTEX_CACHED, VERTEX_FAILED, VERTEX_CANCELED };
@@ -126,8 +126,8 @@ static void plain(struct build_view *v, const struct build_event *ev)
 
 static void as_json(struct build_view *v, const struct build_event *ev)
 {
-	static const char *const kinds[] = { "started", "output", "cached",  "done",
-					     "error",	"canceled", "warning" };
+	static const char *const kinds[] = { "started", "output",   "cached", "done",
+					     "error",   "canceled", "warning" };
 	_cleanup_(json_unrefp) json *o = json_new_object();
 	_cleanup_(free_p) char *text = xstrndup(ev->text, ev->n);
 

@@ -21,9 +21,8 @@ void builder_init(struct builder *b)
 
 void builder_done(struct builder *b)
 {
-	char **lists[] = { b->args,  b->labels,	    b->tags,	 b->ssh,
-			   b->hosts, b->cache_from, b->cache_to, b->filters,
-			   b->strings };
+	char **lists[] = { b->args,       b->labels,   b->tags,    b->ssh,    b->hosts,
+			   b->cache_from, b->cache_to, b->filters, b->strings };
 
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		strv_free(lists[i]);
@@ -253,7 +252,8 @@ static int fetch_image(void *data, const char *ref, bool always, struct err *e)
 
 static int set_epoch(struct builder *b, struct err *e)
 {
-	const char *text = strv_env_get(b->args, "SOURCE_DATE_EPOCH") ?: getenv("SOURCE_DATE_EPOCH");
+	const char *text = strv_env_get(b->args, "SOURCE_DATE_EPOCH")
+				   ?: getenv("SOURCE_DATE_EPOCH");
 	uint64_t seconds;
 
 	if (is_empty(text))

@@ -51,10 +51,11 @@ static int run_prune(struct context *ctx, struct invocation *in, struct err *e)
 	if (r < 0)
 		return r;
 	if (!o->force &&
-	    !ctx_confirm(ctx, o->all ? "WARNING! This will remove all build cache and all cache "
-				       "mounts. Are you sure you want to continue?"
-				     : "WARNING! This will remove all build cache. Are you sure you "
-				       "want to continue?"))
+	    !ctx_confirm(ctx,
+			 o->all ? "WARNING! This will remove all build cache and all cache "
+				  "mounts. Are you sure you want to continue?"
+				: "WARNING! This will remove all build cache. Are you sure you "
+				  "want to continue?"))
 		return 0;
 	r = build_prune(&ctx->dirs, before, o->all, &n, &freed, e);
 	if (r == 0)

@@ -36,8 +36,9 @@ static const struct option_spec flags[] = {
 	OPTION_STRING("iidfile", 0, O, iidfile, NULL, "Write the image ID to a file"),
 	OPTION_STRINGS("label", 0, O, labels, "Set metadata for an image"),
 	OPTION_HIDDEN_BOOL("load", 0, O, load),
-	OPTION_STRING("network", 0, O, network, NULL,
-		      "Networking mode for the RUN instructions during build (default, none, host)"),
+	OPTION_STRING(
+		"network", 0, O, network, NULL,
+		"Networking mode for the RUN instructions during build (default, none, host)"),
 	OPTION_BOOL("no-cache", 0, O, no_cache, "Do not use cache when building the image"),
 	OPTION_STRINGS("no-cache-filter", 0, O, filters, "Do not cache specified stages"),
 	OPTION_STRING("platform", 0, O, platform, NULL, "Set target platform for build"),
@@ -106,6 +107,10 @@ static int add_flags(struct builder *b, const struct image_build_options *o, str
 		r = units_bytes(o->shm_size, &shm, e);
 	STRV_FOREACH (a, o->args)
 		builder_add_arg(b, *a);
+	if (r == 0 && o->network && !streq(o->network, "default") && !streq(o->network, "none") &&
+	    !streq(o->network, "host"))
+		r = err_set(e, EINVAL, "network \"%s\": a build has default, none or host",
+			    o->network);
 	b->labels = strv_copy(o->labels);
 	b->filters = strv_copy(o->filters);
 	b->o.shm_size = (uint64_t)shm;
@@ -126,7 +131,10 @@ static bool is_archive(const char *head, size_t n)
 {
 	return (n >= 262 && memcmp(head + 257, "ustar", 5) == 0) ||
 	       (n >= 4 && (memcmp(head, "\x1f\x8b", 2) == 0 || memcmp(head, "BZh", 3) == 0 ||
-			   memcmp(head, "\xfd" "7zX", 4) == 0 ||
+			   memcmp(head,
+				  "\xfd"
+				  "7zX",
+				  4) == 0 ||
 			   memcmp(head, "\x28\xb5\x2f\xfd", 4) == 0));
 }
 
@@ -199,7 +207,8 @@ static int set_output(struct builder *b, char *const *outputs, int *fd, struct e
 	if (streq(type, "docker") || streq(type, "image"))
 		return 0;
 	if (!streq(type, "local") && !streq(type, "tar"))
-		return err_set(e, EOPNOTSUPP, "output type \"%s\" is not local, tar or docker", type);
+		return err_set(e, EOPNOTSUPP, "output type \"%s\" is not local, tar or docker",
+			       type);
 	if (streq(type, "local")) {
 		if (is_empty(dest))
 			return err_set(e, EINVAL, "--output type=local needs dest=DIR");
@@ -238,8 +247,8 @@ static int find_file(struct builder *b, const char *context, const char *file, s
 	return 0;
 }
 
-static int find_inputs(struct builder *b, const struct image_build_options *o,
-		       const char *context, int *fd, struct err *e)
+static int find_inputs(struct builder *b, const struct image_build_options *o, const char *context,
+		       int *fd, struct err *e)
 {
 	if (streq(context, "-")) {
 		if (o->file && streq(o->file, "-"))

@@ -6,6 +6,7 @@
 #include "base/strv.h"
 #include "cli/command.h"
 #include "cli/format.h"
+#include "engine/build/runner.h"
 
 #define PROJECT_FILE_MAX (16u << 20)
 
@@ -136,6 +137,8 @@ static int run_ls(struct context *ctx, struct invocation *in, struct err *e)
 		return r;
 	names = dirs_list_projects(&ctx->dirs);
 	STRV_FOREACH (name, names) {
+		if (skip_prefix(*name, RUNNER_PREFIX)) /* a build at work, nobody's project */
+			continue;
 		r = add_project(ctx, o, *name, rows, e);
 		if (r < 0)
 			return r;

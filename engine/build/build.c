@@ -36,7 +36,7 @@ struct worker {
 	pid_t pid; /* 0: not started; -1: done */
 	int sock;
 	unsigned int *vertices; /* by step */
-	char *title;		/* of the step at hand */
+	char *title;            /* of the step at hand */
 	unsigned int n;
 	bool open; /* the step at hand has begun and not ended */
 };

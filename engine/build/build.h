@@ -34,9 +34,9 @@ struct build_context_arg {
 /* Everything is borrowed for the call; NULL or 0: not stated. */
 struct build_options {
 	const struct dirs *dirs;
-	const char *context;	     /* directory; NULL: a tar is read from @context_fd */
-	int context_fd;		     /* borrowed; -EBADF: none (an empty context) */
-	const char *dockerfile;	     /* path, relative to the context; NULL: Dockerfile */
+	const char *context;         /* directory; NULL: a tar is read from @context_fd */
+	int context_fd;              /* borrowed; -EBADF: none (an empty context) */
+	const char *dockerfile;      /* path, relative to the context; NULL: Dockerfile */
 	const char *dockerfile_text; /* the text itself */
 	const char *dockerfile_name; /* what errors call it; NULL: @dockerfile */
 	const char *target, *platform;
@@ -55,13 +55,13 @@ struct build_options {
 	size_t n_ulimits;
 	bool privileged; /* every RUN as with --security=insecure */
 	bool allow_insecure;
-	bool no_cache, pull, check; /* @check: only look whether it could be built */
-	char *const *no_cache_filter; /* stages */
+	bool no_cache, pull, check;                /* @check: only look whether it could be built */
+	char *const *no_cache_filter;              /* stages */
 	char *const *cache_from, *const *cache_to; /* directories */
 	bool has_epoch;
-	uint64_t epoch; /* SOURCE_DATE_EPOCH, ns */
+	uint64_t epoch;     /* SOURCE_DATE_EPOCH, ns */
 	const char *output; /* directory to write the root file system to instead of an image */
-	int output_fd;	    /* the same as a tar; -EBADF: none */
+	int output_fd;      /* the same as a tar; -EBADF: none */
 
 	/* Have image @ref in the store: pulled when missing, or anyway when @always. */
 	int (*fetch)(void *data, const char *ref, bool always, struct err *e);
@@ -73,7 +73,7 @@ enum build_event_kind {
 	BUILD_OUTPUT,  /* text: a line without newline */
 	BUILD_CACHED,
 	BUILD_DONE,
-	BUILD_FAILED,  /* text: why */
+	BUILD_FAILED, /* text: why */
 	BUILD_CANCELED,
 	BUILD_WARNING, /* vertex 0: text */
 };

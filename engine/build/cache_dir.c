@@ -59,10 +59,11 @@ static int take_layer(struct cache_dir *c, struct stage *st, json *step, struct 
 	fd = openat(c->fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return err_errno(e, errno, "open %s", path);
-	const struct layer_source src = {
-		.fd = fd, .size = UINT64_MAX, .digest = digest, .diff_id = diff_id,
-		.what = "a cached layer"
-	};
+	const struct layer_source src = { .fd = fd,
+					  .size = UINT64_MAX,
+					  .digest = digest,
+					  .diff_id = diff_id,
+					  .what = "a cached layer" };
 	return stage_layer(st, &src, &info, e);
 }
 

@@ -14,8 +14,8 @@
 #include "engine/image/digest.h"
 
 #define RECORDS_MAX  (1U << 21)
-#define REWRITE_SIZE (32U << 20)		     /* bytes from which rewriting is considered */
-#define SETTLED	     (100 * NSEC_PER_MSEC)	     /* no clock of a file system ticks slower … */
+#define REWRITE_SIZE (32U << 20)                  /* bytes from which rewriting is considered */
+#define SETTLED      (100 * NSEC_PER_MSEC)        /* no clock of a file system ticks slower … */
 #define SETTLED_SECS (2 * NSEC_PER_SEC + SETTLED) /* … but for those that count seconds */
 
 struct file_record {
@@ -28,8 +28,8 @@ struct digests {
 	char *path;
 	const struct file_record *old; /* mapped */
 	size_t n_old, mapped;
-	uint32_t *table; /* position + 1 in @old; 0: free */
-	size_t n_table;	 /* power of two */
+	uint32_t *table;      /* position + 1 in @old; 0: free */
+	size_t n_table;       /* power of two */
 	unsigned char *asked; /* per record of @old */
 	size_t n_asked;
 	struct buf fresh; /* struct file_record[] */
@@ -128,8 +128,8 @@ static int from_hex(const char *hex, unsigned char out[DIGEST_BYTES])
 static int hash_file(int dirfd, const char *name, struct stat *st, unsigned char out[DIGEST_BYTES],
 		     struct err *e)
 {
-	_cleanup_(fd_closep) int fd =
-		openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	_cleanup_(fd_closep) int fd = openat(dirfd, name,
+					     O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	_cleanup_(hasher_freep) struct hasher *h = hasher_new();
 	_cleanup_(free_p) char *block = xmalloc(1 << 16);
 	char digest[DIGEST_MAX];

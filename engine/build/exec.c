@@ -199,7 +199,8 @@ static int begin(struct run *r, struct err *e)
 	else if (base->kind == SOURCE_SCRATCH)
 		empty_config(r);
 	else
-		code = err_set(e, EINVAL, "context \"%s\" is a directory, not an image to build from",
+		code = err_set(e, EINVAL,
+			       "context \"%s\" is a directory, not an image to build from",
 			       base->name);
 	if (r->b->o->has_epoch)
 		r->created = MIN(r->created, r->b->o->epoch);

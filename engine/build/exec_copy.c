@@ -69,8 +69,8 @@ int exec_source_init(struct run *r, const char *from, struct exec_source *out, s
 		break;
 	}
 	case SOURCE_STAGE:
-		out->diff_ids = strv_copy(r->b->results[ref.stage].config.diff_ids) ?:
-				xcalloc(1, sizeof(char *));
+		out->diff_ids = strv_copy(r->b->results[ref.stage].config.diff_ids)
+					?: xcalloc(1, sizeof(char *));
 		out->label = xasprintf("stage %s", r->b->graph.nodes[ref.stage].name);
 		break;
 	case SOURCE_IMAGE:
@@ -119,7 +119,7 @@ struct copy {
 	struct exec_source source;
 	struct source_items items;
 	struct ignore *exclude;
-	char *dest;	    /* absolute, with its '/' at the end if it is a directory */
+	char *dest;              /* absolute, with its '/' at the end if it is a directory */
 	struct fetched *fetched; /* ADD https://… */
 	size_t n_fetched;
 };
@@ -140,7 +140,8 @@ static void copy_done(struct copy *c)
 
 static bool is_url(const struct instruction *i, const char *word)
 {
-	return i->kind == INS_ADD && (skip_prefix(word, "http://") || skip_prefix(word, "https://"));
+	return i->kind == INS_ADD &&
+	       (skip_prefix(word, "http://") || skip_prefix(word, "https://"));
 }
 
 static bool is_git(const struct instruction *i, const char *word)
@@ -172,7 +173,8 @@ static char *dest_of(const struct copy *c, const struct source_item *it, const c
 	pivot = strstr(word, "/./");
 	if (pivot) {
 		_cleanup_(free_p) char *head = xstrndup(word, (size_t)(pivot - word));
-		_cleanup_(free_p) char *rooted = xasprintf("/%s", head), *clean = path_clean(rooted);
+		_cleanup_(free_p) char *rooted = xasprintf("/%s", head),
+				       *clean = path_clean(rooted);
 		size_t depth = 0;
 
 		for (const char *p = clean; *p; p++)
@@ -215,8 +217,10 @@ static int fetch(struct copy *c, const char *url, struct err *e)
 
 	f.name = name_of_url(url);
 	if (r == 0 && !f.name && has_suffix(c->dest, "/"))
-		r = err_set(e, EINVAL, "%s: cannot tell a file name from it; say one in the "
-				       "destination", url);
+		r = err_set(e, EINVAL,
+			    "%s: cannot tell a file name from it; say one in the "
+			    "destination",
+			    url);
 	if (r == 0)
 		r = download(url, f.fd, &d, e);
 	if (r == 0)
@@ -240,8 +244,8 @@ static int find_all(struct copy *c, struct err *e)
 
 	for (char **w = c->i->words; code == 0 && w && *w; w++) {
 		if (is_git(c->i, *w))
-			return err_set(e, EOPNOTSUPP, "ADD of a git repository is not supported: %s",
-				       *w);
+			return err_set(e, EOPNOTSUPP,
+				       "ADD of a git repository is not supported: %s", *w);
 		if (is_url(c->i, *w))
 			code = fetch(c, *w, e);
 		else
@@ -371,8 +375,12 @@ static bool looks_like_archive(int fd)
 	static const struct {
 		const char *bytes;
 		size_t n, at;
-	} magic[] = { { "\x1f\x8b", 2, 0 },	     { "BZh", 3, 0 },
-		      { "\xfd" "7zXZ\0", 6, 0 },     { "\x28\xb5\x2f\xfd", 4, 0 },
+	} magic[] = { { "\x1f\x8b", 2, 0 },
+		      { "BZh", 3, 0 },
+		      { "\xfd"
+			"7zXZ\0",
+			6, 0 },
+		      { "\x28\xb5\x2f\xfd", 4, 0 },
 		      { "ustar", 5, 257 } };
 	char head[512];
 	ssize_t n = pread(fd, head, sizeof(head), 0);
@@ -513,8 +521,8 @@ static int make_layer(struct copy *c, const char *key, struct err *e)
 	_cleanup_(workroot_discardp) struct workroot *w = NULL;
 	_cleanup_(free_p) char *dir = NULL;
 	struct place p = { 0 };
-	int code = workroot_mount(c->r, c->i->link ? (char *const *)none : c->r->config.diff_ids, &w,
-				  e);
+	int code = workroot_mount(c->r, c->i->link ? (char *const *)none : c->r->config.diff_ids,
+				  &w, e);
 
 	if (code < 0)
 		return code;

@@ -16,8 +16,8 @@
 #include "engine/build/key.h"
 #include "engine/build/place.h"
 
-#define PIPES	     "/dev/pipes/"
-#define CACHE_TRIES  100
+#define PIPES       "/dev/pipes/"
+#define CACHE_TRIES 100
 
 struct running {
 	struct run *r;
@@ -438,7 +438,8 @@ static void remove_stubs(struct running *x, const char *dir)
 	}
 }
 
-/* ---- the container ---------------------------------------------------------------------------- */
+/* ---- the container ----------------------------------------------------------------------------
+ */
 
 static void set_limits(struct running *x)
 {
@@ -472,7 +473,7 @@ static int set_security(struct running *x, struct err *e)
 static bool set_network(struct running *x)
 {
 	const char *mode = x->i->network && !streq(x->i->network, "default") ? x->i->network
-									      : x->r->b->o->network;
+									     : x->r->b->o->network;
 
 	if (mode && streq(mode, "host"))
 		x->spec->net.mode = NAMESPACE_HOST;

@@ -60,8 +60,7 @@ static void add_run(struct buf *b, const struct instruction *i, const struct ima
 	STRV_FOREACH (w, i->words)
 		buf_printf(b, " %s", *w);
 	for (size_t h = 0; h < i->n_heredocs; h++)
-		buf_printf(b, "%s%s%s", h ? "" : "\n", i->heredocs[h].content,
-			   i->heredocs[h].name);
+		buf_printf(b, "%s%s%s", h ? "" : "\n", i->heredocs[h].content, i->heredocs[h].name);
 }
 
 static void add_ports(struct buf *b, const struct instruction *i)

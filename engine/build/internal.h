@@ -24,7 +24,7 @@
 /* A directory that files come from: the main context, or a named one. */
 struct build_context {
 	const char *name; /* NULL: the main one */
-	char *path;	  /* the directory, real; NULL: an image */
+	char *path;       /* the directory, real; NULL: an image */
 	int fd;
 	struct ignore *ignore;
 	char *ignore_name;
@@ -34,8 +34,8 @@ struct build_context {
 struct stage_result {
 	bool done;
 	struct image_config config;
-	char **args; /* of its scope, for stages built from it */
-	char **used; /* build arguments that were taken up */
+	char **args;  /* of its scope, for stages built from it */
+	char **used;  /* build arguments that were taken up */
 	char **steps; /* for cache_dir_write() */
 };
 
@@ -43,11 +43,11 @@ struct build {
 	const struct build_options *o;
 	const struct build_handler *h;
 	struct store *store;
-	int using_fd; /* shared lock: layers that are there stay there */
-	char *id, *work;    /* COMP_ROOT/build/work/<id> */
-	int work_fd;	    /* locked */
-	char *digests;	    /* path */
-	char *project;	    /* build.<id> */
+	int using_fd;    /* shared lock: layers that are there stay there */
+	char *id, *work; /* COMP_ROOT/build/work/<id> */
+	int work_fd;     /* locked */
+	char *digests;   /* path */
+	char *project;   /* build.<id> */
 	struct dockerfile file;
 	struct build_input input;
 	struct build_context *contexts; /* the first is the main one */
@@ -55,7 +55,7 @@ struct build {
 	char **context_names;
 	struct stage_graph graph;
 	struct cache_dir **caches; /* cache_from; NULL at the end */
-	struct map images; /* reference → struct image */
+	struct map images;         /* reference → struct image */
 	struct stage_result *results;
 	unsigned int n_vertices;
 	uint64_t now; /* when it began; CLOCK_REALTIME ns */
@@ -77,10 +77,10 @@ void plan_event(const struct build *b, enum build_event_kind kind, unsigned int 
 /* ---- link.c ------------------------------------------------------------------------ */
 /* One message from a stage's process. */
 struct link_message {
-	uint32_t kind;	 /* enum build_event_kind, or LINK_… */
-	uint32_t step;	 /* of the stage, from 0 */
+	uint32_t kind; /* enum build_event_kind, or LINK_… */
+	uint32_t step; /* of the stage, from 0 */
 	uint32_t is_stderr;
-	uint32_t n;	 /* bytes of text */
+	uint32_t n; /* bytes of text */
 	uint64_t elapsed;
 	union {
 		char text[32768];
@@ -108,7 +108,7 @@ struct run {
 	struct scope scope;
 	struct image_config config;
 	uint64_t created; /* of the last layer */
-	char *work;	  /* directory of its own */
+	char *work;       /* directory of its own */
 	unsigned int serial;
 	int sock;
 	unsigned int step, n_steps;
@@ -140,7 +140,7 @@ int exec_run(struct run *r, struct err *e);
 struct exec_source {
 	struct source s;
 	char *label;
-	char **diff_ids; /* of a stage or an image; NULL: a context */
+	char **diff_ids;       /* of a stage or an image; NULL: a context */
 	struct workroot *root; /* mounted by exec_source_open() */
 };
 int exec_source_init(struct run *r, const char *from, struct exec_source *out, struct err *e);

@@ -20,7 +20,7 @@
 
 struct placing {
 	struct place *p;
-	int stack[DEPTH_MAX];	  /* destination directories; the first is the start's */
+	int stack[DEPTH_MAX]; /* destination directories; the first is the start's */
 	char *names[DEPTH_MAX];
 	size_t depth;
 	const char *name; /* of the start in stack[0]; NULL: the start is stack[0] itself */
@@ -246,7 +246,7 @@ static int link_known(struct placing *c, int dir, const char *name, const struct
 	if (r < 0)
 		return r;
 	return linkat(c->stack[0], known, dir, name, 0) < 0 ? err_errno(e, errno, "link %s", name)
-							     : 1;
+							    : 1;
 }
 
 static int enter_dir(struct placing *c, int dir, const char *name, struct err *e)
@@ -355,8 +355,7 @@ int place_tree(struct place *p, const char *dest, int dirfd, const char *name, c
 
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_errno(e, errno, "stat %s", base);
-	fd = S_ISDIR(st.st_mode) ? place_dir(p, dest, e)
-				 : file_target(p, dest, base, &target, e);
+	fd = S_ISDIR(st.st_mode) ? place_dir(p, dest, e) : file_target(p, dest, base, &target, e);
 	if (fd < 0)
 		return fd;
 	c.stack[c.depth++] = fd;

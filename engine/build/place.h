@@ -17,7 +17,7 @@ struct place {
 	int root;
 	bool owned; /* to uid:gid; else as in the source */
 	uint32_t uid, gid;
-	int64_t mode;	    /* of everything but links; -1: as in the source */
+	int64_t mode;         /* of everything but links; -1: as in the source */
 	const char *symbolic; /* a chmod(1) expression instead of @mode; NULL: none */
 	uint64_t n_files;     /* out */
 };

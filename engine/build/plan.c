@@ -55,7 +55,8 @@ static int open_directory(struct build_context *c, const char *path, struct err 
 /* A tar on standard input. */
 static int unpack_context(struct build *b, struct build_context *c, struct err *e)
 {
-	struct layer_source src = { .fd = b->o->context_fd, .size = UINT64_MAX,
+	struct layer_source src = { .fd = b->o->context_fd,
+				    .size = UINT64_MAX,
 				    .what = "the context" };
 	_cleanup_(free_p) char *dir = path_join(b->work, "context");
 	struct layer_info info;

@@ -203,7 +203,7 @@ size_t source_filters(const struct source *s, const struct source_item *it,
 
 	f[0] = (struct walk_filter){ s->ignore, it->spot.path };
 	f[1] = (struct walk_filter){ exclude, S_ISDIR(it->spot.st.st_mode) ? ""
-					      : slash			   ? slash + 1
+					      : slash                      ? slash + 1
 									   : it->path };
 	return 2;
 }
@@ -250,8 +250,8 @@ static int hash_entry(void *data, const struct walk_entry *w, struct err *e)
 	return 0;
 }
 
-int source_hash(const struct source *s, const struct source_item *it,
-		const struct ignore *exclude, struct hasher *h, struct err *e)
+int source_hash(const struct source *s, const struct source_item *it, const struct ignore *exclude,
+		struct hasher *h, struct err *e)
 {
 	struct hashing x = { s, h };
 	struct walk_filter filters[2];

@@ -12,11 +12,11 @@
 #include "engine/image/digest.h"
 
 struct source {
-	int root;		     /* of the tree; borrowed */
+	int root;                    /* of the tree; borrowed */
 	const struct ignore *ignore; /* NULL: nothing hidden */
 	const char *ignore_name;     /* ".dockerignore", for messages */
-	const char *label;	     /* "the build context", "stage build" */
-	bool is_context;	     /* its owners do not count */
+	const char *label;           /* "the build context", "stage build" */
+	bool is_context;             /* its owners do not count */
 	struct digests *digests;     /* NULL: nothing is remembered of it */
 };
 
@@ -38,8 +38,8 @@ int source_find(const struct source *s, const char *pattern, bool deep, struct s
 
 /* Everything of an item that a copy of it depends on, into @h: names, types, modes,
  * contents, link texts, and owners unless it is a context.  No times. */
-int source_hash(const struct source *s, const struct source_item *it,
-		const struct ignore *exclude, struct hasher *h, struct err *e);
+int source_hash(const struct source *s, const struct source_item *it, const struct ignore *exclude,
+		struct hasher *h, struct err *e);
 
 /* The filters for walking an item; @f: room for two. */
 size_t source_filters(const struct source *s, const struct source_item *it,

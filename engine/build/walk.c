@@ -15,7 +15,7 @@
 #include "engine/build/ignore.h"
 
 #define DEPTH_MAX 400 /* one descriptor each */
-#define FILTERS	  2
+#define FILTERS   2
 
 struct frame {
 	struct frame *up;
@@ -148,8 +148,9 @@ static int visit(struct walk *w, struct frame *up, int dirfd, const char *name, 
 	struct frame f = { .up = up, .entry = { .dirfd = dirfd, .name = name } };
 	int r;
 
-	f.path = !up ? xstrdup("") : !*up->path ? xstrdup(name)
-						: xasprintf("%s/%s", up->path, name);
+	f.path = !up          ? xstrdup("")
+		 : !*up->path ? xstrdup(name)
+			      : xasprintf("%s/%s", up->path, name);
 	f.entry.path = f.path;
 	r = visit_frame(w, &f, depth, e);
 	for (size_t i = 0; i < w->n_filters; i++)

@@ -15,7 +15,7 @@ struct ignore;
 
 struct walk_entry {
 	const char *path; /* below the start of the walk; "" for the start itself */
-	int dirfd;	  /* the directory that holds it, and its name there */
+	int dirfd;        /* the directory that holds it, and its name there */
 	const char *name;
 	struct stat st;
 	bool leaving; /* a directory: all it holds was told of */
@@ -24,7 +24,7 @@ typedef int (*walk_fn)(void *data, const struct walk_entry *w, struct err *e);
 
 struct walk_filter {
 	const struct ignore *ignore; /* NULL: nothing hidden */
-	const char *prefix;	     /* put before an entry's path to match it: "a/b"; "" */
+	const char *prefix;          /* put before an entry's path to match it: "a/b"; "" */
 };
 
 /* Start at @name in @dirfd, which may be anything; a directory's content follows.  What a

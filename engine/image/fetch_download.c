@@ -11,7 +11,7 @@
 #include "engine/image/fetch_http.h"
 
 #define REDIRECTS_MAX 10
-#define TIMEOUT	      60 /* seconds */
+#define TIMEOUT       60 /* seconds */
 
 struct get {
 	bool done;

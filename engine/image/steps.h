@@ -29,7 +29,7 @@ struct step_list {
 	struct step_entry {
 		char *key;
 		struct step_record rec;
-	} *items; /* least recently used first */
+	} * items; /* least recently used first */
 	size_t n;
 };
 void step_list_done(struct step_list *l);

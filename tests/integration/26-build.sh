@@ -2,7 +2,7 @@
 # The builder: instructions, COPY's rules, the cache, RUN's mounts and networks, errors,
 # what a kill leaves, and that others run what comes out.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 72
+plan 76
 
 tiny_image base:1
 mkdir -p ctx/sub/deep
@@ -286,6 +286,14 @@ breaks "a secret that was not given" 'secret s: not found' <<'D'
 FROM base:1
 RUN --mount=type=secret,id=s,required=true true
 D
+
+# ---- files instead of an image -------------------------------------------------------------------
+printf 'FROM scratch\nCOPY sub /s\n' >ctx/Dockerfile
+ok "--output to a directory" comp image build -q -o "$WORK/files" ctx
+is "has the files" "$(cd "$WORK/files" && find . -type f | sort | tr '\n' ' ')" \
+	"./s/b.txt ./s/deep/c.txt "
+is "and to a tar" "$(comp image build -q -o - ctx 2>/dev/null | tar -t | grep -c txt)" 2
+fails "a network there is not" 1 'network "nope"' comp image build -q --network nope ctx
 
 # ---- reproducible, and for others ------------------------------------------------------------
 cat >ctx/Dockerfile <<'D'

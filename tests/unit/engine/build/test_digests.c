@@ -102,7 +102,7 @@ static void test_remembered(void **state)
 	digests_save(d);
 	assert_memory_equal(first, second, DIGEST_BYTES);
 	assert_int_equal(index_size(f), size); /* not hashed again */
-	write_file(f, "a", "two"); /* the same size */
+	write_file(f, "a", "two");             /* the same size */
 	digest(f, d, "a", second);
 	assert_memory_not_equal(first, second, DIGEST_BYTES);
 	digests_free(d);

@@ -22,12 +22,12 @@ static void test_symbolic(void **state)
 		bool directory;
 		uint32_t to;
 	} cases[] = {
-		{ "u=rwX,go=rX", 0600, false, 0644 },  { "u=rwX,go=rX", 0700, false, 0755 },
-		{ "u=rwX,go=rX", 0600, true, 0755 },   { "a+x", 0644, false, 0755 },
-		{ "+x", 0644, false, 0755 },	       { "go-rwx", 0755, false, 0700 },
-		{ "u+s", 0755, false, 04755 },	       { "g+s", 0755, true, 02755 },
-		{ "+t", 0777, true, 01777 },	       { "o=", 0757, false, 0750 },
-		{ "u=rw,g=r,o=", 0777, false, 0640 },  { "a=r+w", 0, false, 0666 },
+		{ "u=rwX,go=rX", 0600, false, 0644 }, { "u=rwX,go=rX", 0700, false, 0755 },
+		{ "u=rwX,go=rX", 0600, true, 0755 },  { "a+x", 0644, false, 0755 },
+		{ "+x", 0644, false, 0755 },          { "go-rwx", 0755, false, 0700 },
+		{ "u+s", 0755, false, 04755 },        { "g+s", 0755, true, 02755 },
+		{ "+t", 0777, true, 01777 },          { "o=", 0757, false, 0750 },
+		{ "u=rw,g=r,o=", 0777, false, 0640 }, { "a=r+w", 0, false, 0666 },
 	};
 	uint32_t mode;
 

@@ -225,6 +225,24 @@ endef
 $(eval $(call next_rule,next,-DCOMP_VERSION='"99.0"'))
 $(eval $(call next_rule,proto,-DCOMP_VERSION='"99.1"' -DCONTROL_VERSION=99))
 
+# The programs with a malloc(3) that fails on demand: tests/lib/failmalloc.c.  The two
+# small static ones hardly allocate and are as they are.
+FAULTY	:= $(B)/faulty
+.PHONY: faulty
+faulty: $(HAVE:%=$(FAULTY)/%)
+$(FAULTY)/comp: $(B)/obj/cli/main.o $(call archives,cli)
+$(FAULTY)/comp-nft: $(B)/obj/net/nft_main.o $(call archives,net)
+$(FAULTY)/comp-extract: $(B)/obj/engine/image/extract_main.o $(call archives,engine/image)
+$(FAULTY)/comp-nethelper: $(B)/obj/engine/supervise/nethelper_main.o $(call archives,net)
+$(FAULTY)/comp $(FAULTY)/comp-nft $(FAULTY)/comp-extract $(FAULTY)/comp-nethelper: \
+		$(B)/obj/tests/lib/failmalloc.o
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter-out %.a,$^) $(filter %.a,$^) $(LIBS) \
+		-larchive -lnftables -lgcc_s
+$(FAULTY)/comp-%: $(B)/comp-%
+	@mkdir -p $(@D)
+	cp $< $@
+
 # Include directions: see the picture in README.md.
 layers:
 	tests/lib/check-layers

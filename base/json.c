@@ -16,6 +16,22 @@ json *json_ref(json *j)
 	return json_object_get(j);
 }
 
+/* What the library returned; like xmalloc(), for want of memory there is no other reason. */
+static json *need(json *j)
+{
+	if (!j)
+		out_of_memory();
+	return j;
+}
+
+/* Inside, json-c takes a failed allocation for an empty string, or a bad document, and
+ * tells nobody but errno. */
+static void need_memory(void)
+{
+	if (errno == ENOMEM)
+		out_of_memory();
+}
+
 int json_parse(const char *text, size_t n, json **out, struct err *e)
 {
 	struct json_tokener *tok = json_tokener_new_ex(JSON_MAX_DEPTH);
@@ -24,11 +40,14 @@ int json_parse(const char *text, size_t n, json **out, struct err *e)
 	json *j;
 	int r = 0;
 
-	if (!tok || n > INT32_MAX) {
+	if (!tok)
+		out_of_memory();
+	if (n > INT32_MAX) {
 		json_tokener_free(tok);
-		return err_set(e, n > INT32_MAX ? EFBIG : ENOMEM, "JSON document too large");
+		return err_set(e, EFBIG, "JSON document too large");
 	}
 	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_ALLOW_TRAILING_CHARS);
+	errno = 0;
 	j = json_tokener_parse_ex(tok, text, (int)n);
 	code = json_tokener_get_error(tok);
 	used = json_tokener_get_parse_end(tok);
@@ -38,6 +57,7 @@ int json_parse(const char *text, size_t n, json **out, struct err *e)
 		code = json_tokener_get_error(tok);
 		used = n;
 	}
+	need_memory();
 	json_tokener_free(tok);
 	while (used < n && strchr(" \t\r\n", text[used]))
 		used++;
@@ -65,73 +85,83 @@ int json_read_file(int dirfd, const char *path, size_t max, json **out, struct e
 	return r < 0 ? err_wrap(e, r, "%s", path) : 0;
 }
 
+static const char *text_of(json *j, int flags)
+{
+	const char *text;
+
+	errno = 0;
+	text = json_object_to_json_string_ext(j, flags | JSON_C_TO_STRING_NOSLASHESCAPE);
+	if (!text)
+		out_of_memory();
+	need_memory();
+	return text;
+}
+
 const char *json_text(json *j)
 {
-	return json_object_to_json_string_ext(j, JSON_C_TO_STRING_PLAIN |
-							 JSON_C_TO_STRING_NOSLASHESCAPE);
+	return text_of(j, JSON_C_TO_STRING_PLAIN);
 }
 
 char *json_text_pretty(json *j)
 {
-	return xasprintf("%s\n", json_object_to_json_string_ext(
-					 j, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
-						    JSON_C_TO_STRING_NOSLASHESCAPE));
+	return xasprintf("%s\n", text_of(j, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED));
 }
 
 json *json_new_object(void)
 {
-	return json_object_new_object();
+	return need(json_object_new_object());
 }
 
 json *json_new_array(void)
 {
-	return json_object_new_array();
+	return need(json_object_new_array());
 }
 
 json *json_new_str(const char *s)
 {
-	return json_object_new_string(s);
+	return need(json_object_new_string(s));
 }
 
 json *json_new_int(int64_t v)
 {
-	return json_object_new_int64(v);
+	return need(json_object_new_int64(v));
 }
 
 json *json_new_bool(bool v)
 {
-	return json_object_new_boolean(v);
+	return need(json_object_new_boolean(v));
 }
 
 void json_put(json *o, const char *key, json *value)
 {
-	json_object_object_add(o, key, value);
+	if (json_object_object_add(o, key, value) < 0)
+		out_of_memory();
 }
 
 void json_put_str(json *o, const char *key, const char *value)
 {
 	if (value)
-		json_put(o, key, json_object_new_string(value));
+		json_put(o, key, need(json_object_new_string(value)));
 }
 
 void json_put_int(json *o, const char *key, int64_t value)
 {
-	json_put(o, key, json_object_new_int64(value));
+	json_put(o, key, need(json_object_new_int64(value)));
 }
 
 void json_put_u64(json *o, const char *key, uint64_t value)
 {
-	json_put(o, key, json_object_new_uint64(value));
+	json_put(o, key, need(json_object_new_uint64(value)));
 }
 
 void json_put_bool(json *o, const char *key, bool value)
 {
-	json_put(o, key, json_object_new_boolean(value));
+	json_put(o, key, need(json_object_new_boolean(value)));
 }
 
 void json_put_double(json *o, const char *key, double value)
 {
-	json_put(o, key, json_object_new_double(value));
+	json_put(o, key, need(json_object_new_double(value)));
 }
 
 void json_put_strv(json *o, const char *key, char *const *v)
@@ -140,7 +170,7 @@ void json_put_strv(json *o, const char *key, char *const *v)
 
 	if (!v)
 		return;
-	array = json_object_new_array();
+	array = need(json_object_new_array());
 	STRV_FOREACH (s, v)
 		json_push_str(array, *s);
 	json_put(o, key, array);
@@ -148,12 +178,13 @@ void json_put_strv(json *o, const char *key, char *const *v)
 
 void json_push(json *array, json *value)
 {
-	json_object_array_add(array, value);
+	if (json_object_array_add(array, value) < 0)
+		out_of_memory();
 }
 
 void json_push_str(json *array, const char *s)
 {
-	json_push(array, json_object_new_string(s));
+	json_push(array, need(json_object_new_string(s)));
 }
 
 enum json_kind json_kind(json *j)

@@ -155,16 +155,21 @@ static int allow(scmp_filter_ctx ctx, const int *calls, size_t n)
 static int filter_syscalls(const struct job *job, struct err *e)
 {
 	static const int pack[] = {
-		SCMP_SYS(read),          SCMP_SYS(pread64),         SCMP_SYS(write),
-		SCMP_SYS(close),         SCMP_SYS(fstat),           SCMP_SYS(newfstatat),
-		SCMP_SYS(lseek),         SCMP_SYS(mmap),            SCMP_SYS(munmap),
-		SCMP_SYS(mremap),        SCMP_SYS(mprotect),        SCMP_SYS(madvise),
-		SCMP_SYS(brk),           SCMP_SYS(openat),          SCMP_SYS(readlinkat),
-		SCMP_SYS(flistxattr),    SCMP_SYS(fgetxattr),       SCMP_SYS(getdents64),
-		SCMP_SYS(fcntl),         SCMP_SYS(sendmsg),         SCMP_SYS(futex),
-		SCMP_SYS(getrandom),     SCMP_SYS(clock_gettime),   SCMP_SYS(gettimeofday),
-		SCMP_SYS(rt_sigreturn),  SCMP_SYS(restart_syscall), SCMP_SYS(exit),
-		SCMP_SYS(exit_group),    SCMP_SYS(sysinfo), /* qsort(3) of glibc asks how much memory there is */
+		SCMP_SYS(read),          SCMP_SYS(pread64),
+		SCMP_SYS(write),         SCMP_SYS(close),
+		SCMP_SYS(fstat),         SCMP_SYS(newfstatat),
+		SCMP_SYS(lseek),         SCMP_SYS(mmap),
+		SCMP_SYS(munmap),        SCMP_SYS(mremap),
+		SCMP_SYS(mprotect),      SCMP_SYS(madvise),
+		SCMP_SYS(brk),           SCMP_SYS(openat),
+		SCMP_SYS(readlinkat),    SCMP_SYS(flistxattr),
+		SCMP_SYS(fgetxattr),     SCMP_SYS(getdents64),
+		SCMP_SYS(fcntl),         SCMP_SYS(sendmsg),
+		SCMP_SYS(futex),         SCMP_SYS(getrandom),
+		SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday),
+		SCMP_SYS(rt_sigreturn),  SCMP_SYS(restart_syscall),
+		SCMP_SYS(exit),          SCMP_SYS(exit_group),
+		SCMP_SYS(sysinfo), /* asked by glibc's qsort(3) */
 	};
 	static const int unpack[] = {
 		SCMP_SYS(read),          SCMP_SYS(pread64),         SCMP_SYS(write),

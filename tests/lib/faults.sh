@@ -22,7 +22,7 @@ STEPPER=$TOP/build/release/lib/faultstep
 [ -x "$STEPPER" ] || STEPPER=$TOP/build/${FLAVOR:-sanitize}/lib/faultstep
 WORKERS=${FAULT_WORKERS:-2}
 CONVERGE=10 # seconds an `up -d` may take after a fault
-ulimit -c 0
+[ -n "${FAULT_CORES:-}" ] || ulimit -c 0
 
 # A project in which all that comp makes occurs: a network, a volume, a published
 # port, an order, init, restart.  V changes the configuration of every service.
@@ -70,6 +70,10 @@ for c in os.environ["COMP_ROOT"].encode(): h = (h ^ c) * 16777619 & 0xffffffff
 print(f"comp-{h:08x}")
 Y
 	)
+	if [ -n "${ORDERS:-}" ]; then
+		export COMP_FAULT_ALLOC=$PLACE/orders
+		truncate -s $((64 + 32 * 16384)) "$COMP_FAULT_ALLOC"
+	fi
 	GROUPS_OF_PIDS=/sys/fs/cgroup/pids
 	[ -d $GROUPS_OF_PIDS ] || GROUPS_OF_PIDS=/sys/fs/cgroup
 }
@@ -193,6 +197,7 @@ faults_failed() {
 
 # faults_step COMMAND kill N self|all
 # faults_step COMMAND errno N CODE
+# faults_step COMMAND alloc SITE
 faults_step() {
 	local problem seconds
 	hit='' code='' status=0 hang=0 crashed=''
@@ -200,15 +205,23 @@ faults_step() {
 		faults_failed "$@" "before: $(cat "$PLACE/out")"
 		return
 	}
-	"$STEPPER" $WIDE -t 20 -o "$PLACE/report" "$2" "$3" "$4" "$COMP" -p "$PROJECT" "${ARGV[@]}" \
-		>"$PLACE/stdout" 2>"$PLACE/stderr" </dev/null
+	set -- "$1" "$2" "$3" "${4:-}"
+	[ "$2" != alloc ] || faults_orders arm "$3"
+	case $2 in
+	alloc) "$STEPPER" -t 20 -o "$PLACE/report" count "$COMP" -p "$PROJECT" "${ARGV[@]}" ;;
+	*) "$STEPPER" $WIDE -t 20 -o "$PLACE/report" "$2" "$3" "$4" "$COMP" -p "$PROJECT" "${ARGV[@]}" ;;
+	esac >"$PLACE/stdout" 2>"$PLACE/stderr" </dev/null
 	# shellcheck disable=SC1091
 	. "$PLACE/report"
+	if [ "$2" = alloc ]; then
+		hit=$(faults_orders hit)
+		faults_orders arm 0
+	fi
 	[ -n "$hit" ] && echo "$1 $2 $3 $hit $code" >>"$TRIED"
 	problem=
 	[ "$hang" = 0 ] || problem="hang"
 	[ -z "$crashed" ] || problem+="crash: $crashed"
-	if [ "$2" = errno ] && [ -n "$hit" ]; then
+	if [ "$2" != kill ] && [ -n "$hit" ]; then
 		problem+=$(faults_error_is_clear "$1")
 	fi
 	if [ -z "$problem" ] && [ "$1" = import ]; then
@@ -326,6 +339,49 @@ faults_run() {
 	done
 	wait
 	touch "$WORK/found.0" "$WORK/tried.0"
+}
+
+# ---- allocations: see failmalloc.c ----------------------------------------------
+# Before faults_begin: the programs whose allocations fail on demand.
+faults_allocations() {
+	COMP=$TOP/build/release/faulty/comp
+	[ -x "$COMP" ] || {
+		echo "Bail out! no $COMP: make faulty FLAVOR=release"
+		exit 1
+	}
+	ORDERS=1
+}
+
+# What the file at COMP_FAULT_ALLOC knows: faults_orders sites | hit | arm SITE
+faults_orders() {
+	python3 - "$@" <<'Y'
+import os, struct, sys
+with open(os.environ["COMP_FAULT_ALLOC"], "r+b") as f:
+    if sys.argv[1] == "arm":
+        f.write(struct.pack("<QQ", int(sys.argv[2]), 0))
+    elif sys.argv[1] == "hit":
+        _, site, program = struct.unpack("<QQ16s", f.read(32))
+        print(f"{program.rstrip(bytes(1)).decode()}[{site}]" if site else "")
+    else:
+        f.seek(64)
+        for site, count, program in struct.iter_unpack("<QQ16s", f.read()):
+            if site:
+                print(site, program.rstrip(bytes(1)).decode(), count)
+Y
+}
+
+# The sites that allocate during a command, one a line: "SITE PROGRAM COUNT"
+faults_sites() {
+	faults_before "$1" || {
+		echo "Bail out! $(cat "$PLACE/out")" >&2
+		exit 1
+	}
+	truncate -s 0 "$COMP_FAULT_ALLOC"
+	truncate -s $((64 + 32 * 16384)) "$COMP_FAULT_ALLOC"
+	c "${ARGV[@]}" >/dev/null 2>&1
+	faults_orders sites
+	[ "$1" != import ] || faults_imported >&2
+	faults_down >&2
 }
 
 # How many points hit which program: "supervisor 80, comp-nft 3, …"

@@ -194,9 +194,10 @@ check-unit check-fuzz check-spec check-build check-integration: check-%:
 # SIGKILL at the n-th state-changing system call: at every one.
 FAULT_POINTS ?= all
 check-faults:
-	$(MAKE) FLAVOR=release all build/release/lib/faultstep
-	FLAVOR=release COMP_BIN=$(CURDIR)/build/release/comp FAULT_POINTS=$(FAULT_POINTS) \
-		bash tests/integration/70-kill-points.sh
+	$(MAKE) FLAVOR=release all faulty build/release/lib/faultstep
+	for t in integration/70-kill-points integration/71-errors faults/allocations; do \
+		FLAVOR=release COMP_BIN=$(CURDIR)/build/release/comp \
+		FAULT_POINTS=$(FAULT_POINTS) bash tests/$$t.sh || exit 1; done
 
 bench: all $(B)/bench/floor $(B)/bench/writer
 	tests/bench/run $(B)

@@ -24,6 +24,7 @@
 #define MOUNTINFO_MAX (8u << 20)
 #define CREATE_TRIES  16
 #define DESTROY_WAIT  (50 * NSEC_PER_MSEC)
+#define SWEEP_WAIT    (2 * NSEC_PER_SEC)
 #define DEPTH_MAX     16 /* of cgroups the container made in its own */
 
 /* ---- the machine -------------------------------------------------------------------- */
@@ -591,7 +592,19 @@ int cgroup_list(const struct cgroup_host *h, const char *project, char ***names,
 	return 0;
 }
 
-int cgroup_sweep(const struct cgroup_host *h, const char *project, struct err *e)
+static int sweep_one(const struct cgroup_host *h, const struct cgroup *cg, struct err *e)
+{
+	uint64_t end = now_mono_ns() + SWEEP_WAIT;
+
+	while (cgroup_is_empty(cg) == 0 && now_mono_ns() < end) {
+		(void)cgroup_kill(cg, NULL); /* looked at again in the next round */
+		(void)usleep(1000);
+	}
+	return cgroup_destroy(h, cg, e);
+}
+
+int cgroup_sweep(const struct cgroup_host *h, const char *project,
+		 bool (*keep)(const char *id, void *data), void *data, struct err *e)
 {
 	_cleanup_(strv_freep) char **names = NULL;
 	int r = cgroup_list(h, project, &names, e);
@@ -603,13 +616,13 @@ int cgroup_sweep(const struct cgroup_host *h, const char *project, struct err *e
 		int r2;
 
 		*dot = '\0';
+		if (keep(dot + 1, data))
+			continue;
 		r2 = cgroup_open(h, *name, dot + 1, NULL, &cg, &e2);
 		if (r2 == -ENOENT)
 			continue;
 		if (r2 == 0)
-			r2 = cgroup_kill(cg, &e2);
-		if (r2 == 0)
-			r2 = cgroup_destroy(h, cg, &e2);
+			r2 = sweep_one(h, cg, &e2);
 		err_keep_first(&r, e, r2, &e2);
 	}
 	return r;

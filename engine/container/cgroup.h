@@ -97,8 +97,11 @@ int cgroup_oom_kills(const struct cgroup *cg, uint64_t *n, struct err *e);
 /* Names "<project>.<id>" below our parent directory, each once; of one project,
  * or of all when @project is NULL.  strv_free() the result. */
 int cgroup_list(const struct cgroup_host *h, const char *project, char ***names, struct err *e);
-/* Kill and remove everything cgroup_list() would name.  Returns the first error. */
-int cgroup_sweep(const struct cgroup_host *h, const char *project, struct err *e);
+/* Kill and remove everything of @project that cgroup_list() would name, but what
+ * @keep says to leave.  Waits for processes to end, though not for ever (2 s).  Returns
+ * the first error. */
+int cgroup_sweep(const struct cgroup_host *h, const char *project,
+		 bool (*keep)(const char *id, void *data), void *data, struct err *e);
 
 /* ---- for container set-up ---------------------------------------------------------- */
 /* What to show of it below /sys/fs/cgroup inside: for v1 the @i-th hierarchy's

@@ -63,6 +63,18 @@ static void read_owners(struct exits *x, const struct buf *b,
 	}
 }
 
+static int open_and_read(struct exits *x, const char *path, struct buf *b, struct err *e)
+{
+	int r;
+
+	fd_close(x->fd);
+	x->fd = retry_eintr(open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+	if (x->fd < 0)
+		return err_errno(e, errno, "open %s", path);
+	r = fd_read_all(x->fd, EXITS_MAX, b);
+	return r < 0 ? err_errno(e, -r, "read %s", path) : 0;
+}
+
 int exits_open(const struct dirs *d, const char *project,
 	       bool (*exists)(const char *id, void *data), void *data, struct exits **out,
 	       struct err *e)
@@ -70,17 +82,26 @@ int exits_open(const struct dirs *d, const char *project,
 	_cleanup_(free_p) char *path = exits_path(d, project), *dir = dirs_project(d, project);
 	_cleanup_(exits_freep) struct exits *x = new0(struct exits);
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct err ignored;
 	int r = mkdir_p(AT_FDCWD, dir, 0700, e);
 
 	x->fd = -EBADF;
 	if (r < 0)
 		return r;
-	x->fd = retry_eintr(open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-	if (x->fd < 0)
-		return err_errno(e, errno, "open %s", path);
-	r = fd_read_all(x->fd, EXITS_MAX, &b);
+	r = open_and_read(x, path, &b, e);
+	/* Not ours, whatever it is: kept for a person, and a new one begun. */
+	if (r == -EFBIG || r == -EISDIR || r == -ELOOP) {
+		_cleanup_(free_p) char *aside = xasprintf("%s.corrupt-%llu", path,
+							  (unsigned long long)now_real_ns());
+
+		*(e ? e : &ignored) = ERR_INIT;
+		b.len = 0;
+		if (rename(path, aside) < 0)
+			return err_errno(e, errno, "rename %s", path);
+		r = open_and_read(x, path, &b, e);
+	}
 	if (r < 0)
-		return err_errno(e, -r, "read %s", path);
+		return r;
 	read_owners(x, &b, exists, data);
 	*out = TAKE_PTR(x);
 	return 0;

@@ -461,7 +461,7 @@ int record_load(const struct dirs *d, const char *project, const char *id, struc
 }
 
 /* Move an unreadable record out of the way, keeping it for a person to look at. */
-static void quarantine(const struct dirs *d, const char *project, const char *id, char ***problems,
+void record_quarantine(const struct dirs *d, const char *project, const char *id, char ***problems,
 		       const struct err *why)
 {
 	_cleanup_(free_p) char *from = file_of(d, project, id, NAME);
@@ -519,7 +519,7 @@ int record_list_load(const struct dirs *d, const char *project, struct record_li
 			if (ret != -ENOENT && may_be_good(ret))
 				strv_add(&out->problems, why.msg);
 			else if (ret != -ENOENT)
-				quarantine(d, project, entry->d_name, &out->problems, &why);
+				record_quarantine(d, project, entry->d_name, &out->problems, &why);
 			continue;
 		}
 		if (out->n == cap) {

@@ -132,6 +132,9 @@ uint64_t record_generation(const struct dirs *d, const char *project);
 /* All containers of a project; an absent project is an empty list. */
 int record_list_load(const struct dirs *d, const char *project, struct record_list *out,
 		     struct err *e);
+/* Move a container's record out of the way, for @why; a line about it to @problems. */
+void record_quarantine(const struct dirs *d, const char *project, const char *id, char ***problems,
+		       const struct err *why);
 struct record *record_list_find(const struct record_list *l, const char *name_or_id);
 
 /* Is @pid, started at @ticks in the boot of @r, still there (and not a zombie)? */

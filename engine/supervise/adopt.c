@@ -107,6 +107,32 @@ static void adopt(struct supervisor *sv, struct container *c)
 	}
 }
 
+/* Its processes are not ours to end: it is one of ours, or has a record that a newer
+ * comp wrote or that cannot be opened just now. */
+static bool is_known(const char *id, void *data)
+{
+	struct supervisor *sv = data;
+	_cleanup_(free_p) char *dir = dirs_container(sv->dirs, sv->project, id);
+	_cleanup_(free_p) char *state = path_join(dir, "state.json");
+
+	return has_container(id, sv) || access(state, F_OK) == 0;
+}
+
+/* Neither can it be looked after nor removed without its description, so it goes to
+ * the damaged ones, unless that may be read another time. */
+static void give_up(struct supervisor *sv, const struct record *rec, int r, const struct err *why)
+{
+	_cleanup_(strv_freep) char **problems = NULL;
+
+	if (r == -EBADMSG || r == -ENOENT || r == -EFBIG || r == -EINVAL || r == -EISDIR ||
+	    r == -ELOOP)
+		record_quarantine(sv->dirs, sv->project, rec->id, &problems, why);
+	else
+		strv_add(&problems, why->msg);
+	STRV_FOREACH (problem, problems)
+		supervisor_log(sv, "%s: %s", rec->name, *problem);
+}
+
 static bool joins_another(const struct container *c)
 {
 	return c->spec->net.mode == NAMESPACE_CONTAINER;
@@ -116,6 +142,7 @@ int adopt_project(struct supervisor *sv, struct err *e)
 {
 	_cleanup_(free_p) char *pins = path_join(sv->run_dir, "netns");
 	_cleanup_(strv_freep) char **names = NULL;
+	struct err swept = ERR_INIT;
 	struct record_list list;
 	int r = record_list_load(sv->dirs, sv->project, &list, e);
 
@@ -133,8 +160,9 @@ int adopt_project(struct supervisor *sv, struct err *e)
 		struct container *c;
 		struct err e2 = ERR_INIT;
 
-		if (container_load(sv, list.items[i], &c, &e2) < 0) {
-			supervisor_log(sv, "%s: %s", list.items[i]->name, e2.msg);
+		r = container_load(sv, list.items[i], &c, &e2);
+		if (r < 0) {
+			give_up(sv, list.items[i], r, &e2);
 			continue;
 		}
 		list.items[i] = NULL; /* the container's now */
@@ -142,10 +170,13 @@ int adopt_project(struct supervisor *sv, struct err *e)
 	record_list_done(&list);
 	follow_load_model(sv);
 	sweep_directories(sv);
+	/* Above all: no second instance beside one whose record is lost. */
+	if (cgroup_sweep(sv->cgroups, sv->project, is_known, sv, &swept) < 0)
+		supervisor_log(sv, "sweep: %s", swept.msg);
 	r = exits_open(sv->dirs, sv->project, has_container, sv, &sv->exits, e);
 	if (r < 0)
 		return r;
-	r = netns_sweep(pins, has_container, sv, e);
+	r = netns_sweep(pins, is_known, sv, e);
 	if (r < 0)
 		return r;
 	networks_sweep_addresses(sv);

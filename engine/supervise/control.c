@@ -14,6 +14,7 @@
 
 #define HEADER_LEN 4
 #define DRAIN_MS   1000 /* for a peer that is slow to read our last words */
+#define LISTEN_AGAIN (100 * NSEC_PER_MSEC)
 
 static void put_length(char *p, uint32_t n)
 {
@@ -287,6 +288,7 @@ struct control_server {
 	ino_t inode; /* of the socket's file */
 	int sock;
 	struct source *source;
+	struct source *again; /* timer: see pause_listening() */
 	struct control_handler handler;
 	struct control_conn *conns;
 	size_t n_conns;
@@ -481,6 +483,24 @@ static void on_conn(struct source *s, int fd, uint32_t events, void *data)
 		conn_flush(c);
 }
 
+static void on_listen_again(struct source *s, void *data)
+{
+	struct control_server *server = data;
+
+	(void)source_set_events(server->source, EPOLLIN); /* nothing to allocate for that */
+}
+
+/* Out of descriptors: the client waits in the queue, and epoll would tell of it at once,
+ * again and again. */
+static void pause_listening(struct control_server *server)
+{
+	(void)source_set_events(server->source, 0);
+	if (!server->again)
+		server->again = loop_add_timer(server->loop, LISTEN_AGAIN, on_listen_again, server);
+	else
+		source_set_timer(server->again, LISTEN_AGAIN);
+}
+
 static void on_listen(struct source *s, int fd, uint32_t events, void *data)
 {
 	struct control_server *server = data;
@@ -489,8 +509,10 @@ static void on_listen(struct source *s, int fd, uint32_t events, void *data)
 	struct ucred cred;
 	socklen_t n = sizeof(cred);
 
+	if (sock < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
+		pause_listening(server);
 	if (sock < 0)
-		return; /* EMFILE or a client that left: the next event tries again */
+		return; /* or a client that left */
 	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &n) < 0 ||
 	    (cred.uid != 0 && cred.uid != geteuid())) {
 		fd_close(sock);
@@ -564,6 +586,7 @@ void control_server_free(struct control_server *s)
 	while (s->conns)
 		conn_free(s->conns);
 	source_free(s->source);
+	source_free(s->again);
 	fd_close(s->sock);
 	/* The directory may have been removed and made again by a successor. */
 	if (stat(s->path, &st) == 0 && st.st_ino == s->inode)

@@ -32,9 +32,13 @@ static char *address_path(const struct supervisor *sv, const char *name, const c
 	return xasprintf("%s/networks/%s/addr/%s", sv->dirs->root, name, address);
 }
 
-static int load(const struct dirs *d, const char *name, struct network **out, struct err *e)
+/* Two of each: the second is read when the first is damaged, since without its record
+ * nobody knows which bridge is a network's, nor who has which address. */
+#define RECORD "network.json"
+#define COPY   ".network.json"
+
+static int load_file(const char *path, struct network **out, struct err *e)
 {
-	_cleanup_(free_p) char *path = xasprintf("%s/networks/%s/network.json", d->root, name);
 	_cleanup_(json_unrefp) json *j = NULL;
 	int r = json_read_file(AT_FDCWD, path, NETWORK_FILE_MAX, &j, e);
 
@@ -44,15 +48,42 @@ static int load(const struct dirs *d, const char *name, struct network **out, st
 	return r < 0 ? err_wrap(e, r, "%s", path) : 0;
 }
 
+static bool is_damage(int r)
+{
+	return r == -EBADMSG || r == -EFBIG || r == -EINVAL || r == -EISDIR || r == -ELOOP;
+}
+
+static int load(const struct dirs *d, const char *name, struct network **out, struct err *e)
+{
+	_cleanup_(free_p) char *path = xasprintf("%s/networks/%s/" RECORD, d->root, name);
+	_cleanup_(free_p) char *copy = xasprintf("%s/networks/%s/" COPY, d->root, name);
+	_cleanup_(json_unrefp) json *j = NULL;
+	const char *text;
+	int r = load_file(path, out, e);
+
+	if (r == 0 || !is_damage(r) || load_file(copy, out, NULL) < 0)
+		return r;
+	if (e)
+		*e = ERR_INIT;
+	j = network_to_json(*out);
+	text = json_text(j);
+	(void)rm_rf(AT_FDCWD, path, NULL); /* should it not work, the next reader tries again */
+	(void)file_write_atomic(AT_FDCWD, path, text, strlen(text), 0600, true, NULL);
+	return 0;
+}
+
 static int save(const struct supervisor *sv, const struct network *n, struct err *e)
 {
 	_cleanup_(free_p) char *dir = network_dir(sv, n->config->name);
 	_cleanup_(free_p) char *addr = path_join(dir, "addr");
-	_cleanup_(free_p) char *path = path_join(dir, "network.json");
+	_cleanup_(free_p) char *path = path_join(dir, RECORD);
+	_cleanup_(free_p) char *copy = path_join(dir, COPY);
 	_cleanup_(json_unrefp) json *j = network_to_json(n);
 	const char *text = json_text(j);
 	int r = mkdir_p(AT_FDCWD, addr, 0700, e);
 
+	if (r == 0)
+		r = file_write_atomic(AT_FDCWD, copy, text, strlen(text), 0600, false, e);
 	if (r < 0)
 		return r;
 	return file_write_atomic(AT_FDCWD, path, text, strlen(text), 0600, true, e);
@@ -99,6 +130,17 @@ static int read_host(struct supervisor *sv, struct network_host *host, struct er
 			network_host_add(host, n);
 	}
 	return 0;
+}
+
+/* Of a record that somebody deleted, or a removal cut short. */
+static void remove_leftover(struct supervisor *sv, const char *name)
+{
+	_cleanup_(free_p) char *dir = network_dir(sv, name);
+	_cleanup_(free_p) char *copy = path_join(dir, COPY);
+	_cleanup_(network_freep) struct network *n = NULL;
+
+	if (load_file(copy, &n, NULL) == 0)
+		(void)network_remove(sv->nl, n, NULL); /* gone is as good */
 }
 
 static int plan_and_make(struct supervisor *sv, const struct network_config *config,
@@ -159,6 +201,7 @@ int networks_create(struct supervisor *sv, const char *name, json *config_json, 
 	*existed = r == 0;
 	if (r == 0 || r != -ENOENT)
 		return r;
+	remove_leftover(sv, name);
 	r = plan_and_make(sv, config, &n, e);
 	if (r < 0)
 		return r;

@@ -174,7 +174,8 @@ static int run_image_pull(struct context *ctx, struct invocation *in, struct err
 	_cleanup_(pull_result_done) struct pull_result result = { 0 };
 	_cleanup_(store_closep) struct store *store = NULL;
 	const struct pull_item item = {
-		in->argv[0], o->platform ? o->platform : getenv("DOCKER_DEFAULT_PLATFORM"), false
+		.ref = in->argv[0],
+		.platform = o->platform ? o->platform : getenv("DOCKER_DEFAULT_PLATFORM"),
 	};
 	struct image_ref ref;
 	int r = ref_parse(in->argv[0], &ref, e);

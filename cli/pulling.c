@@ -98,7 +98,17 @@ static void on_finished(void *data, size_t i, const struct pull_result *r)
 			       v->items[i].lenient ? "Warning" : "Error", r->e.msg);
 }
 
-static int first_failure(struct view *v, const struct pull_result *results, size_t n, struct err *e)
+/* Where it is asked for, and the other way to get it. */
+static void complete(const struct pull_item *item, struct err *e)
+{
+	if (item->file)
+		(void)err_at(e, item->file, item->line, item->col);
+	if (!e->hint[0] && (e->code == EHOSTUNREACH || e->code == ECONNREFUSED))
+		(void)err_hint(e, "without a registry, `comp load -i FILE` takes in what `docker "
+				  "save` wrote");
+}
+
+static int first_failure(struct view *v, struct pull_result *results, size_t n, struct err *e)
 {
 	struct message_style style = ctx_message_style(v->ctx);
 	int r = 0;
@@ -106,6 +116,7 @@ static int first_failure(struct view *v, const struct pull_result *results, size
 	for (size_t i = 0; i < n; i++) {
 		if (results[i].outcome != PULL_FAILED || v->items[i].lenient)
 			continue;
+		complete(&v->items[i], &results[i].e);
 		if (r < 0) {
 			message_error(v->ctx->err, &style, &results[i].e);
 			continue;

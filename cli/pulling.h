@@ -9,7 +9,9 @@
 /* One image to pull; texts borrowed. */
 struct pull_item {
 	const char *ref, *platform;
-	bool lenient; /* a failure is a warning: it can be built */
+	bool lenient;     /* a failure is a warning: it can be built */
+	const char *file; /* where a compose file asks for it; NULL: nowhere */
+	int line, col;
 };
 
 /* Pull all of @items, "Image X Pulling … Pulled" and a line for each layer as --progress

@@ -27,7 +27,8 @@ static void wanted_done(struct wanted *w)
 }
 
 /* Two services may share an image; the stricter one counts. */
-static void add_item(struct wanted *w, const char *ref, const char *platform, bool lenient)
+static void add_item(struct wanted *w, const struct node *at, const char *ref, const char *platform,
+		     bool lenient)
 {
 	for (size_t i = 0; i < w->n; i++) {
 		if (!streq(w->items[i].ref, ref) || !streq_null(w->items[i].platform, platform))
@@ -36,7 +37,12 @@ static void add_item(struct wanted *w, const char *ref, const char *platform, bo
 		return;
 	}
 	w->items = xreallocarray(w->items, w->n + 1, sizeof(*w->items));
-	w->items[w->n++] = (struct pull_item){ ref, platform, lenient };
+	w->items[w->n++] = (struct pull_item){ .ref = ref,
+					       .platform = platform,
+					       .lenient = lenient,
+					       .file = at ? at->file : NULL,
+					       .line = at ? at->line : 0,
+					       .col = at ? at->col : 0 };
 }
 
 /* Is it there, for that platform, and since when? */
@@ -83,9 +89,10 @@ static const char *platform_of(const struct node *service)
 }
 
 static int want_image(struct wanted *w, struct store *store, const struct node *service,
-		      const char *ref, bool buildable, const struct provide_options *o,
+		      const struct node *at, bool buildable, const struct provide_options *o,
 		      struct err *e)
 {
+	const char *ref = at->text;
 	const char *platform = platform_of(service);
 	struct pull_policy policy;
 	struct pull_state state;
@@ -95,7 +102,7 @@ static int want_image(struct wanted *w, struct store *store, const struct node *
 		return r;
 	look_up(store, ref, platform, &state);
 	if (pull_policy_wants(&policy, &state))
-		add_item(w, ref, platform, buildable || o->ignore_failures);
+		add_item(w, at, ref, platform, buildable || o->ignore_failures);
 	else if (o->explicit_pull)
 		strv_addf(&w->skipped, "%s\t%s", ref,
 			  policy.when == PULL_NEVER   ? "pull_policy is never"
@@ -119,11 +126,11 @@ static int want_service(struct wanted *w, struct context *ctx, struct store *sto
 		strv_addf(&w->skipped, "%s\t%s", name,
 			  image ? "Image can be built" : "No image to be pulled");
 	else
-		r = want_image(w, store, service, image, buildable, o, e);
+		r = want_image(w, store, service, node_get(service, "image"), buildable, o, e);
 	for (size_t i = 0; r == 0 && node_is(hooks, NODE_SEQ) && i < hooks->n; i++) {
-		const char *own = node_get_str(hooks->items[i], "image");
+		const struct node *own = node_get(hooks->items[i], "image");
 
-		if (own)
+		if (node_is(own, NODE_STRING))
 			r = want_image(w, store, service, own, false, o, e);
 	}
 	return r;

@@ -54,9 +54,9 @@ refused "a dependency cycle" 'dependency cycle detected: a -> b -> a'
 cat >compose.yaml <<'YAML'
 services:
   web:
-    image: nowhere/to-be:found
+    image: localhost:1/to-be:found
 YAML
-refused "an image that is not in the store" 'compose.yaml:3:.*nowhere/to-be:found'
+refused "an image that cannot be pulled" 'compose.yaml:3:.*localhost:1/to-be:found'
 like "how to get it" "$(comp up -d 2>&1)" 'comp load|image import'
 
 port=$(free_port)

@@ -111,6 +111,27 @@ static int want_image(struct wanted *w, struct store *store, const struct node *
 	return 0;
 }
 
+/* The service that builds @image for others to use; NULL: nobody does. */
+static const char *maker_of(const struct context *ctx, const char *image)
+{
+	const struct node *services = project_section(ctx->project, "services");
+
+	for (size_t i = 0; node_is(services, NODE_MAP) && i < services->n; i++) {
+		const struct node *s = services->entries[i].value;
+		const char *made = node_get_str(s, "image");
+
+		if (!node_is_null(node_get(s, "build")) && streq_null(made, image))
+			return services->entries[i].key;
+	}
+	return NULL;
+}
+
+static void want_build(struct wanted *w, const char *name)
+{
+	if (!strv_has(w->built, name))
+		strv_add(&w->built, name);
+}
+
 static int want_service(struct wanted *w, struct context *ctx, struct store *store,
 			const char *name, const struct provide_options *o, struct err *e)
 {
@@ -118,10 +139,13 @@ static int want_service(struct wanted *w, struct context *ctx, struct store *sto
 	const struct node *hooks = node_get(service, "pre_start");
 	const char *image = node_get_str(service, "image");
 	bool buildable = !node_is_null(node_get(service, "build"));
+	const char *maker = image && !buildable && !o->explicit_pull ? maker_of(ctx, image) : NULL;
 	int r = 0;
 
 	if (buildable && !o->explicit_pull)
-		strv_add(&w->built, name);
+		want_build(w, name);
+	else if (maker)
+		want_build(w, maker);
 	else if (!image || (buildable && o->ignore_buildable))
 		strv_addf(&w->skipped, "%s\t%s", name,
 			  image ? "Image can be built" : "No image to be pulled");

@@ -80,6 +80,13 @@ static int exit_error(const struct running *x, int code, struct err *e)
 		       line, code);
 }
 
+static int start_error(const struct running *x, int code, struct err *e)
+{
+	_cleanup_(free_p) char *line = strv_join(x->argv, " ");
+
+	return err_wrap(e, code, "process \"%.300s\"", line);
+}
+
 /* ---- mounts -------------------------------------------------------------------------------- */
 
 static char *target_of(const struct running *x, const struct run_mount *m)
@@ -550,6 +557,8 @@ static int run_container(struct running *x, const char *key, struct err *e)
 	if (code < 0)
 		return code;
 	code = runner_run(r->runner, x->spec, bridge, on_output, r, &exit_code, e);
+	if (code < 0)
+		(void)start_error(x, code, e);
 	if (code == 0 && exit_code)
 		code = exit_error(x, exit_code, e);
 	if (code == 0) {

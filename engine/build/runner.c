@@ -234,6 +234,17 @@ static int follow(struct runner *r, struct log_reader *log, int *code, struct er
 	return n < 0 ? n : read_log(r, log, &ended, e);
 }
 
+/* "container build.…: exec: …" names what no user knows. */
+static int forget_name(const struct runner *r, int code, struct err *e)
+{
+	_cleanup_(free_p) char *prefix = xasprintf("container %s: ", r->name);
+	const char *rest = e ? skip_prefix(e->msg, prefix) : NULL;
+
+	if (rest)
+		memmove(e->msg, rest, strlen(rest) + 1);
+	return code;
+}
+
 int runner_run(struct runner *r, struct container_spec *spec, bool bridge, runner_output_fn output,
 	       void *data, int *code, struct err *e)
 {
@@ -247,7 +258,7 @@ int runner_run(struct runner *r, struct container_spec *spec, bool bridge, runne
 	name_container(r, spec);
 	n = start(r, spec, bridge, e);
 	if (n < 0)
-		return n;
+		return forget_name(r, n, e);
 	dir = open(r->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return err_errno(e, errno, "open %s", r->dir);

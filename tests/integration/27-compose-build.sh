@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `build:` in a compose file: its keys, `comp build`, and when `up` builds.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 28
+plan 29
 
 tiny_image base:1
 mkdir -p app other
@@ -100,6 +100,13 @@ is "-q prints the id" "$out" "$(comp image inspect named:5 -f '{{.Id}}')"
 comp -p "$P" down >/dev/null 2>&1
 comp image rm -f "$P-web" >/dev/null 2>&1
 fails "--no-build" 1 "no such image: $P-web" comp -p "$P" up -d --no-build web
+cat >shared.yaml <<'Y'
+services:
+  user: {image: "shared:1", command: [sleep, "1000"], init: true}
+  maker: {image: "shared:1", build: {dockerfile_inline: "FROM base:1"}, command: ["true"]}
+Y
+ok "an image that another service builds is not pulled" comp -p "$P" -f shared.yaml up -d user
+comp -p "$P" -f shared.yaml down >/dev/null 2>&1
 printf 'FROM base:1 AS dev\nRUN false\n' >app/Dockerfile
 fails "a build that fails: nothing is started" 1 'app/Dockerfile:2' comp -p "$P" up -d --build
 is "nothing at all" "$(comp -p "$P" ps -aq)" ""

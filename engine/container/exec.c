@@ -62,20 +62,12 @@ static int set_terminal(const struct exec_opts *o, struct err *e)
 	return ptmx < 0 ? ptmx : process_set_terminal(ptmx, o->console_sock, NULL, e);
 }
 
-/* @target: the cgroup namespace still to join; -EBADF when the go-between has done it. */
-static _Noreturn void final(const struct exec_opts *o, int target, struct process *p)
+static _Noreturn void final(const struct exec_opts *o, struct process *p)
 {
 	struct err e = ERR_INIT;
-	int r = 0;
 
-	if (target >= 0 && setns(target, CLONE_NEWCGROUP) < 0)
-		r = err_errno(&e, errno, "join the cgroup namespace");
-	if (r == 0) {
-		(void)setsid(); /* the go-between's own session does not reach into the pid
-				   namespace */
-		r = o->tty ? set_terminal(o, &e) : 0;
-	}
-	if (r < 0)
+	(void)setsid(); /* the go-between's own session does not reach into the pid namespace */
+	if (o->tty && set_terminal(o, &e) < 0)
 		process_fail(o->error_fd, &e, EXIT_SETUP);
 	process_run(p);
 }
@@ -95,17 +87,16 @@ static int prepare(const struct exec_opts *o, struct process *p, struct err *e)
 	return o->privileged ? 0 : caps_from_spec(o->spec, &p->caps, e);
 }
 
-/* On v2 the clone itself goes into the cgroup, which must be visible from the cgroup namespace
- * it is done in (nsdelegate, cgroups(7)), so that namespace is joined after it.  On v1 we
- * enter and join ourselves. */
-static int join(const struct exec_opts *o, int target, bool v2, struct err *e)
+/* On v2 we were born in the cgroup; on v1 we go there now. */
+static int join(const struct exec_opts *o, int target, struct err *e)
 {
-	int flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
-	int r = o->cgroup && !v2 ? cgroup_enter(o->cgroup, e) : 0;
+	int flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
+		    CLONE_NEWCGROUP;
+	int r = o->cgroup && cgroup_clone_fd(o->cgroup) < 0 ? cgroup_enter(o->cgroup, e) : 0;
 
 	if (r < 0)
 		return r;
-	if (setns(target, v2 ? flags : flags | CLONE_NEWCGROUP) < 0)
+	if (setns(target, flags) < 0)
 		return err_errno(e, errno, "join the container");
 	return chdir("/") < 0 ? err_errno(e, errno, "enter the container's root") : 0;
 }
@@ -144,11 +135,9 @@ static int set_streams(const struct exec_opts *o, struct err *e)
 	return process_set_stdio((const int[]){ null, null, null }, e);
 }
 
-static int enter(const struct exec_opts *o, int target, bool v2, int sock, struct process *p,
-		 struct err *e)
+static int enter(const struct exec_opts *o, int target, int sock, struct process *p, struct err *e)
 {
-	int cgroup = v2 ? cgroup_clone_fd(o->cgroup) : -EBADF;
-	int keep[] = { 0, 1, 2, o->console_sock, sock, target, cgroup, o->error_fd };
+	int keep[] = { 0, 1, 2, o->console_sock, sock, o->error_fd };
 	int r = process_prepare(e);
 
 	if (r == 0)
@@ -158,38 +147,30 @@ static int enter(const struct exec_opts *o, int target, bool v2, int sock, struc
 	if (r == 0)
 		r = process_set_oom(o->spec, e);
 	if (r == 0)
-		r = join(o, target, v2, e);
+		r = join(o, target, e);
 	close_except(keep, sizeof(keep) / sizeof(*keep));
 	return r;
 }
 
-static long clone_final(int cgroup, int *pidfd)
+static long clone_final(int *pidfd)
 {
 	struct clone_args args = { .flags = CLONE_PARENT | CLONE_PIDFD, .pidfd = (uintptr_t)pidfd };
 
-	if (cgroup >= 0) {
-		args.flags |= CLONE_INTO_CGROUP;
-		args.cgroup = (uint64_t)cgroup;
-	}
 	return syscall(SYS_clone3, &args, sizeof(args));
 }
 
 static _Noreturn void go_between(const struct exec_opts *o, int target, int sock)
 {
-	int cgroup = o->cgroup ? cgroup_clone_fd(o->cgroup) : -EBADF, pidfd = -EBADF;
-	bool v2 = cgroup >= 0;
+	int pidfd = -EBADF;
 	struct answer a = { 0 };
 	struct process p;
 	long child;
 
-	if (enter(o, target, v2, sock, &p, &a.err) == 0) {
-		child = clone_final(cgroup, &pidfd);
+	if (enter(o, target, sock, &p, &a.err) == 0) {
+		child = clone_final(&pidfd);
 		if (child == 0) {
 			fd_close(sock);
-			fd_close(cgroup);
-			if (!v2)
-				target = fd_close(target);
-			final(o, target, &p);
+			final(o, &p);
 		}
 		if (child < 0)
 			err_errno(&a.err, errno, "clone into the container");
@@ -200,6 +181,21 @@ static _Noreturn void go_between(const struct exec_opts *o, int target, int sock
 }
 
 /* ---- the caller -------------------------------------------------------------------------- */
+/* fork(2), on v2 straight into the cgroup: a descriptor of its directory must not come
+ * along to where the container can see it, and moving a process afterwards waits for
+ * the kernel's RCU. */
+static pid_t fork_into(const struct cgroup *cgroup)
+{
+	int dir = cgroup ? cgroup_clone_fd(cgroup) : -EBADF;
+	struct clone_args args = { .exit_signal = SIGCHLD };
+
+	if (dir >= 0) {
+		args.flags = CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)dir;
+	}
+	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+}
+
 static int receive(int sock, pid_t *pid, int *pidfd, struct err *e)
 {
 	struct answer a;
@@ -239,9 +235,9 @@ int container_exec(const struct exec_opts *o, pid_t *pid, int *pidfd, struct err
 		return r;
 	ours = sock[0];
 	theirs = sock[1];
-	child = fork();
+	child = fork_into(o->cgroup);
 	if (child < 0)
-		return err_errno(e, errno, "fork");
+		return err_errno(e, errno, "fork into the container's cgroup");
 	if (child == 0)
 		go_between(o, target, theirs);
 	theirs = fd_close(theirs);

@@ -142,9 +142,10 @@ $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(filter %.o,$(FUZZ_ENGINE)) $(call archive
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ $(filter -f%,$(FUZZ_ENGINE)) $(LIBS) -larchive
 
-.PHONY: unit fuzzers
+.PHONY: unit fuzzers helpers
 unit: $(UNIT)
 fuzzers: $(FUZZ)
+helpers: $(B)/lib/atk
 
 # ---- what people type ----------------------------------------------------------
 BUILD_PACKAGES := gcc libc6-dev make pkg-config libyaml-dev libnl-3-dev libnl-route-3-dev \
@@ -154,10 +155,11 @@ DEMO_PACKAGES  := mmdebstrap ca-certificates curl
 CHECK_PACKAGES := libcmocka-dev busybox-static skopeo umoci nftables iproute2 python3 attr zstd jq \
 	curl procps mmdebstrap shellcheck systemd docker-registry \
 	apache2-utils openssl
+VM_PACKAGES    := mmdebstrap qemu-system-x86 e2fsprogs
 INSTALL := DEBIAN_FRONTEND=noninteractive tests/lib/apt-install
 
 .PHONY: help demo demo-down check check-unit check-fuzz check-spec check-build \
-	check-integration check-faults bench \
+	check-integration check-faults check-vm bench \
 	layers format tidy cppcheck compdb install clean
 help:
 	@echo 'make                the programs, in build/$(FLAVOR)/'
@@ -166,6 +168,7 @@ help:
 	@echo 'sudo make check     install what is needed, build with sanitizers, run every test'
 	@echo 'make check-unit check-fuzz check-spec check-build check-integration    parts of it'
 	@echo 'make check-faults   kill comp at every point of its work, see it carry on'
+	@echo 'sudo make check-vm  integration tests with cgroup v2, in a virtual machine'
 	@echo 'make bench          the budget table, as ratios to tests/bench/floor'
 	@echo 'make layers format tidy cppcheck compdb install clean'
 
@@ -184,12 +187,18 @@ demo-down:
 check:
 	$(INSTALL) $(BUILD_PACKAGES) $(CHECK_PACKAGES)
 	$(MAKE) FLAVOR=release all build/release/lib/faultstep
-	$(MAKE) FLAVOR=sanitize all unit fuzzers
+	$(MAKE) FLAVOR=sanitize all unit fuzzers helpers
 	tests/lib/run-checks
 
 check-unit check-fuzz check-spec check-build check-integration: check-%:
-	$(MAKE) FLAVOR=sanitize all unit fuzzers
+	$(MAKE) FLAVOR=sanitize all unit fuzzers helpers
 	tests/lib/run-checks $*
+
+# The same on a machine with cgroup v2 and Debian's own kernel, under emulation.
+check-vm:
+	$(INSTALL) $(BUILD_PACKAGES) $(VM_PACKAGES)
+	$(MAKE) FLAVOR=release all helpers
+	tests/lib/vm $(VM_TESTS)
 
 # SIGKILL at the n-th state-changing system call: at every one.
 FAULT_POINTS ?= all
@@ -206,7 +215,11 @@ $(B)/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(STD) $(CFLAGS) $(WARN) $(if $(findstring writer,$@),-static) -o $@ $<
 
-# Programs that tests use: tests/lib/faultstep.c
+# Programs that tests use: tests/lib/faultstep.c, and the attacker, which runs in
+# containers that have no libraries.
+$(B)/lib/atk: tests/attack/atk.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -I.,$(CPPFLAGS)) $(STD) -O2 $(WARN) -static -o $@ $<
 $(B)/lib/%: tests/lib/%.c $(wildcard tests/lib/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(STD) $(CFLAGS) $(WARN) -o $@ $<

@@ -30,9 +30,8 @@ untouched() {
 	is "$1" "$(host_state)" "$BEFORE"
 }
 
-"${CC:-cc}" -static -O2 -D_GNU_SOURCE -std=gnu17 -o "$WORK/atk" "$TOP/tests/attack/atk.c" || exit 1
 busybox_rootfs "$WORK/base"
-cp "$WORK/atk" "$WORK/base/atk"
+cp "$TOP/build/${FLAVOR:-sanitize}/lib/atk" "$WORK/base/atk" || exit 1
 
 # image NAME [--change ...]: from $WORK/image, a copy of the base that the caller spoiled
 image() {

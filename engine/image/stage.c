@@ -344,17 +344,19 @@ static bool is_ours(const struct stage *st, int fd)
 	return n > 0 && m > n && memcmp(file, dir, (size_t)n) == 0 && file[n] == '/';
 }
 
+#define COPY_CHUNK (UINT64_C(8) << 20)
+
 static int copy_bytes(int from, uint64_t offset, int to, uint64_t n, struct err *e)
 {
-	off_t at = (off_t)offset;
+	off_t at = (off_t)offset, written = 0;
 
 	/* Shares extents where the file system can (btrfs, XFS with reflinks), and
 	 * stays in the kernel otherwise. */
 	while (n > 0) {
-		ssize_t done = copy_file_range(from, &at, to, NULL, MIN(n, UINT64_C(1) << 30), 0);
+		ssize_t done = copy_file_range(from, &at, to, NULL, MIN(n, COPY_CHUNK), 0);
 
 		if (done < 0 && (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP))
-			done = sendfile(to, from, &at, MIN(n, UINT64_C(1) << 30));
+			done = sendfile(to, from, &at, MIN(n, COPY_CHUNK));
 		if (done < 0 && errno == EINTR)
 			continue;
 		if (done < 0)
@@ -362,6 +364,9 @@ static int copy_bytes(int from, uint64_t offset, int to, uint64_t n, struct err 
 		if (done == 0)
 			return err_set(e, EBADMSG, "a layer's bytes end too early");
 		n -= (uint64_t)done;
+		/* The commit waits for the disk, so let that begin now; sync_file_range(2). */
+		(void)sync_file_range(to, written, done, SYNC_FILE_RANGE_WRITE);
+		written += done;
 	}
 	return 0;
 }

@@ -23,6 +23,7 @@
 
 #define WHITEOUT        ".wh."
 #define WHITEOUT_OPAQUE ".wh..wh..opq"
+#define WRITE_BEHIND    (256U << 10) /* bytes of a file from which the disk may start at once */
 #define MAX_DEFERRED    (64U << 20) /* bytes of directory names to remember */
 
 struct dir_time {
@@ -205,6 +206,9 @@ static int put_file(struct state *s, int dirfd, const char *name, const struct t
 		r = finish_fd(s, fd, t, set_mode, e);
 	if (r == 0)
 		(void)futimens(fd, ts); /* as in finish_at() */
+	/* The disk writes this while we unpack the next: the commit waits for all of it. */
+	if (r == 0 && t->size >= WRITE_BEHIND)
+		(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	return r;
 }
 

@@ -22,17 +22,21 @@ void registry_config_done(struct registry_config *c)
 	*c = (struct registry_config){ 0 };
 }
 
+static bool is_url(const char *s)
+{
+	const char *host = s ? skip_prefix(s, "https://") ?: skip_prefix(s, "http://") : NULL;
+
+	return host && *host && *host != '/' && !strpbrk(host, "@?# \t\r\n");
+}
+
 static int check_urls(json *list, const char *what, struct err *e)
 {
 	if (list && !json_is_array(list))
 		return err_set(e, EINVAL, "\"%s\" must be a list", what);
-	for (size_t i = 0; i < json_len(list); i++) {
-		const char *url = json_str(json_at(list, i));
-
-		if (!url || (!skip_prefix(url, "https://") && !skip_prefix(url, "http://")))
+	for (size_t i = 0; i < json_len(list); i++)
+		if (!is_url(json_str(json_at(list, i))))
 			return err_set(e, EINVAL, "\"%s\" must hold http:// or https:// URLs",
 				       what);
-	}
 	return 0;
 }
 

@@ -21,6 +21,8 @@ static const char *const bad[] = {
 	"{\"registry-mirrors\": \"https://a\"}",
 	"{\"registry-mirrors\": [\"a.example\"]}",
 	"{\"registry-mirrors\": [1]}",
+	"{\"registry-mirrors\": [\"http:///\"]}",
+	"{\"registry-mirrors\": [\"https://user@host\"]}",
 	"{\"insecure-registries\": \"a\"}",
 	"{\"registries\": {\"a\": 1}}",
 	"{\"registries\": {\"a\": {\"insecure\": \"yes\"}}}",

@@ -252,7 +252,7 @@ void build_sweep(const struct dirs *d)
 		if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
 			continue; /* its builder lives */
 		project = xasprintf(RUNNER_PREFIX "%s", entry->d_name);
-		if (runner_clean(d, project, NULL) == 0)
+		if (runner_clean(d, project, true, NULL) == 0)
 			(void)rm_rf(dirfd(dir), entry->d_name, NULL); /* else next time */
 	}
 }
@@ -448,7 +448,7 @@ int build_run(const struct build_options *o, const struct build_handler *h,
 	*out = (struct build_result){ 0 };
 	r = build(&b, out, e);
 	if (b.work_fd >= 0) {
-		r2 = runner_clean(o->dirs, b.project, &gone);
+		r2 = runner_clean(o->dirs, b.project, r < 0, &gone);
 		err_keep_first(&r, e, r2, &gone);
 		(void)rm_rf(AT_FDCWD, b.work, NULL); /* else the next build's sweep */
 		fd_close(b.work_fd);

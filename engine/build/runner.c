@@ -19,6 +19,8 @@
 #include "net/network.h"
 
 #define CONNECT_TRIES 3
+#define QUIET_PASSES  3 /* until nothing can be under way any more */
+#define CLEAN_PASSES  8
 
 struct runner {
 	const struct dirs *dirs;
@@ -297,21 +299,18 @@ static void add_removal(struct action_list *l, const struct record *rec)
 	action_need(l, at, kill);
 }
 
-int runner_clean(const struct dirs *d, const char *project, struct err *e)
+static int clean_once(const struct dirs *d, const char *project, size_t *found, struct err *e)
 {
 	_cleanup_(control_client_freep) struct control_client *c = NULL;
 	_cleanup_(record_list_done) struct record_list records = { 0 };
 	_cleanup_(action_list_done) struct action_list l = { 0 };
 	_cleanup_(free_p) char *network = xasprintf("%s_default", project);
-	_cleanup_(free_p) char *dir = dirs_project(d, project), *run = dirs_project_run(d, project);
 	size_t n, at;
-	int r;
+	int r = record_list_load(d, project, &records, e);
 
-	if (access(dir, F_OK) < 0 && access(run, F_OK) < 0)
-		return 0;
-	r = record_list_load(d, project, &records, e);
 	if (r < 0)
 		return r;
+	*found = records.n;
 	for (size_t i = 0; i < records.n; i++)
 		add_removal(&l, records.items[i]);
 	n = l.n;
@@ -320,4 +319,31 @@ int runner_clean(const struct dirs *d, const char *project, struct err *e)
 		action_need(&l, at, i);
 	r = supervisor_ensure(d, project, &c, e);
 	return r < 0 ? r : apply(c, &l, e);
+}
+
+static bool is_there(const struct dirs *d, const char *project)
+{
+	_cleanup_(free_p) char *dir = dirs_project(d, project), *run = dirs_project_run(d, project);
+
+	return access(dir, F_OK) == 0 || access(run, F_OK) == 0;
+}
+
+/* A plan that a killed stage had sent is carried out all the same, before ours or after
+ * it; a look after that shows what it made.  Plans of a project wait for each other. */
+int runner_clean(const struct dirs *d, const char *project, bool interrupted, struct err *e)
+{
+	int r = 0;
+
+	for (int pass = 0; pass < CLEAN_PASSES && is_there(d, project); pass++) {
+		size_t found = 0;
+
+		if (e)
+			*e = ERR_INIT;
+		r = clean_once(d, project, &found, e);
+		if (is_gone(r))
+			continue;
+		if (r == 0 && !found && pass + 1 >= (interrupted ? QUIET_PASSES : 1))
+			break;
+	}
+	return r;
 }

@@ -31,7 +31,8 @@ const char *runner_dir(const struct runner *r);
 /* After runner_run(), whatever came of it: the container goes. */
 int runner_remove(struct runner *r, struct err *e);
 
-/* Take a build's project down: what still runs is killed.  Absent is success. */
-int runner_clean(const struct dirs *d, const char *project, struct err *e);
+/* Take a build's project down: what still runs is killed.  @interrupted: stages were killed
+ * at their work.  Absent is success. */
+int runner_clean(const struct dirs *d, const char *project, bool interrupted, struct err *e);
 
 #endif

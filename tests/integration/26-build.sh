@@ -2,7 +2,7 @@
 # The builder: instructions, COPY's rules, the cache, RUN's mounts and networks, errors,
 # what a kill leaves, and that others run what comes out.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 76
+plan 77
 
 tiny_image base:1
 mkdir -p ctx/sub/deep
@@ -324,7 +324,7 @@ like "one that was tampered with is left out" "$out" 'cache not used: .*exportin
 printf 'FROM base:1\nRUN echo begun; sleep 60\n' >ctx/Dockerfile
 "$COMP" image build --progress plain ctx >"$WORK/killed.log" 2>&1 &
 pid=$!
-until_true 20 grep -q ' begun' "$WORK/killed.log"
+until_true 20 grep -qE '^#[0-9]+ [0-9.]+ begun$' "$WORK/killed.log"
 kill -9 "$pid"
 wait "$pid" 2>/dev/null
 printf 'FROM base:1\nRUN true\n' >ctx/Dockerfile
@@ -339,11 +339,23 @@ ok "what a kill left goes with the next build" until_true 10 next_build
 printf 'FROM base:1\nRUN echo begun; sleep 60\n' >ctx/Dockerfile
 "$COMP" image build --progress plain ctx >"$WORK/killed.log" 2>&1 &
 pid=$!
-until_true 20 grep -q ' begun' "$WORK/killed.log"
+until_true 20 grep -qE '^#[0-9]+ [0-9.]+ begun$' "$WORK/killed.log"
 kill -TERM "$pid"
 wait "$pid"
 is "SIGTERM ends it" "$?" 130
 ok "and cleans up" nothing_left
+# At any moment: while the container is made and started, too.
+left=
+for i in 1 2 3 4 5 6; do
+	"$COMP" image build --progress plain --no-cache ctx >"$WORK/killed.log" 2>&1 &
+	pid=$!
+	until_true 20 grep -q 'echo begun' "$WORK/killed.log"
+	sleep "0.0$((i * 12))"
+	kill -TERM "$pid"
+	wait "$pid"
+	nothing_left || left="$left $i"
+done
+is "whenever it comes" "$left" ""
 
 umount "$WORK/mnt" 2>/dev/null
 done_testing

@@ -10,13 +10,12 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/strv.h"
+#include "engine/build/add.h"
 #include "engine/build/history.h"
 #include "engine/build/internal.h"
 #include "engine/build/key.h"
 #include "engine/build/place.h"
 #include "engine/container/user.h"
-#include "engine/image/download.h"
-#include "engine/image/extractor.h"
 
 /* ---- sources --------------------------------------------------------------------------- */
 
@@ -107,12 +106,6 @@ void exec_source_done(struct exec_source *x)
 
 /* ---- one COPY or ADD --------------------------------------------------------------------- */
 
-struct fetched {
-	int fd;
-	char *name, *digest;
-	uint64_t mtime;
-};
-
 struct copy {
 	struct run *r;
 	const struct instruction *i;
@@ -188,54 +181,10 @@ static char *dest_of(const struct copy *c, const struct source_item *it, const c
 	return xasprintf("%s/%s/", c->dest, dir);
 }
 
-/* The last part of its path: what the file is called. */
-static char *name_of_url(const char *url)
-{
-	const char *path = strstr(url, "://") + 3;
-	_cleanup_(free_p) char *whole = xstrndup(path, strcspn(path, "?#"));
-	const char *slash = strrchr(whole, '/');
-
-	return slash && slash[1] ? xstrdup(slash + 1) : NULL;
-}
-
-static int check_digest(const struct instruction *i, const char *digest, const char *url,
-			struct err *e)
-{
-	if (!i->checksum || streq(i->checksum, digest))
-		return 0;
-	if (!digest_is_valid(i->checksum))
-		return err_set(e, EINVAL, "--checksum=%s: only sha256:… is known", i->checksum);
-	return err_set(e, EBADMSG, "digest mismatch for %s: got %s, wanted %s", url, digest,
-		       i->checksum);
-}
-
 static int fetch(struct copy *c, const char *url, struct err *e)
 {
-	struct fetched f = { .fd = open(c->r->work, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600) };
-	struct download d;
-	int r = f.fd < 0 ? err_errno(e, errno, "make a temporary file") : 0;
-
-	f.name = name_of_url(url);
-	if (r == 0 && !f.name && has_suffix(c->dest, "/"))
-		r = err_set(e, EINVAL,
-			    "%s: cannot tell a file name from it; say one in the "
-			    "destination",
-			    url);
-	if (r == 0)
-		r = download(url, f.fd, &d, e);
-	if (r == 0)
-		r = check_digest(c->i, d.digest, url, e);
-	if (r < 0) {
-		fd_close(f.fd);
-		free(f.name);
-		return r;
-	}
-	f.name = f.name ?: xstrdup("download");
-	f.digest = xstrdup(d.digest);
-	f.mtime = d.modified;
 	c->fetched = xreallocarray(c->fetched, c->n_fetched + 1, sizeof(*c->fetched));
-	c->fetched[c->n_fetched++] = f;
-	return 0;
+	return add_fetch(c->r, c->i, url, has_suffix(c->dest, "/"), &c->fetched[c->n_fetched++], e);
 }
 
 static int find_all(struct copy *c, struct err *e)
@@ -369,68 +318,6 @@ static int set_mode(struct copy *c, struct place *p, struct err *e)
 	return place_symbolic_mode(text, 0644, false, &unused, e);
 }
 
-/* Does the file begin like a tar, plain or compressed? */
-static bool looks_like_archive(int fd)
-{
-	static const struct {
-		const char *bytes;
-		size_t n, at;
-	} magic[] = { { "\x1f\x8b", 2, 0 },
-		      { "BZh", 3, 0 },
-		      { "\xfd"
-			"7zXZ\0",
-			6, 0 },
-		      { "\x28\xb5\x2f\xfd", 4, 0 },
-		      { "ustar", 5, 257 } };
-	char head[512];
-	ssize_t n = pread(fd, head, sizeof(head), 0);
-
-	for (size_t i = 0; i < ARRAY_SIZE(magic); i++)
-		if (n >= (ssize_t)(magic[i].at + magic[i].n) &&
-		    memcmp(head + magic[i].at, magic[i].bytes, magic[i].n) == 0)
-			return true;
-	return false;
-}
-
-/* 1: it was an archive and is unpacked; 0: it is none. */
-static int unpack(struct copy *c, struct place *p, int fd, const char *dest, struct err *e)
-{
-	_cleanup_(free_p) char *dir = xasprintf("%s/%u", c->r->work, c->r->serial++);
-	struct place there = *p;
-	struct layer_source src = { .fd = fd, .size = UINT64_MAX, .what = "the archive" };
-	_cleanup_(fd_closep) int into = -EBADF;
-	struct layer_info info = { 0 };
-	struct err why = ERR_INIT;
-	int code;
-
-	if (!looks_like_archive(fd) || lseek(fd, 0, SEEK_SET) < 0)
-		return 0;
-	if (mkdir(dir, 0755) < 0)
-		return err_errno(e, errno, "create %s", dir);
-	into = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	code = into < 0 ? err_errno(e, errno, "open %s", dir)
-			: extractor_layer(&src, into, &info, &why);
-	if (code == -EBADMSG && info.n_files == 0) { /* compressed, but no tar */
-		(void)rm_rf(AT_FDCWD, dir, NULL);
-		return 0;
-	}
-	if (code < 0 && into >= 0 && e)
-		*e = why;
-	/* As BuildKit has it today; in Docker 20.10 --chown left the archive's owners. */
-	there.owned = c->i->chown != NULL;
-	if (code == 0) {
-		int made = place_dir(p, dest, e);
-
-		code = MIN(made, 0);
-		fd_close(made);
-	}
-	if (code == 0)
-		code = place_tree(&there, dest, into, ".", "", NULL, 0, e);
-	p->n_files += there.n_files;
-	(void)rm_rf(AT_FDCWD, dir, NULL); /* else with the build */
-	return code < 0 ? code : 1;
-}
-
 static int place_item(struct copy *c, struct place *p, const struct source_item *it,
 		      const char *word, struct err *e)
 {
@@ -442,7 +329,7 @@ static int place_item(struct copy *c, struct place *p, const struct source_item 
 		_cleanup_(fd_closep) int fd = openat(it->spot.dirfd, it->spot.name,
 						     O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 		int code = fd < 0 ? err_errno(e, errno, "open %s", it->path)
-				  : unpack(c, p, fd, dest, e);
+				  : add_unpack(c->r, p, fd, dest, c->i->chown != NULL, e);
 
 		if (code != 0)
 			return MIN(code, 0);
@@ -493,7 +380,8 @@ static int place_all(struct copy *c, struct place *p, struct err *e)
 		mine.owned = true;
 		code = lseek(c->fetched[n].fd, 0, SEEK_SET) < 0 ? -errno : 0;
 		if (code == 0 && c->i->unpack == 1)
-			code = unpack(c, &mine, c->fetched[n].fd, c->dest, e);
+			code = add_unpack(c->r, &mine, c->fetched[n].fd, c->dest,
+					  c->i->chown != NULL, e);
 		if (code == 0)
 			code = place_fd(&mine, c->dest, c->fetched[n].name, c->fetched[n].fd, 0600,
 					c->fetched[n].mtime, e);

@@ -4,9 +4,15 @@
  *	plan.c		reading what the build starts from
  *	exec.c		a stage's process: its instructions, one by one
  *	exec_copy.c	COPY, ADD, WORKDIR
+ *	add.c		addresses and archives of ADD
  *	exec_run.c	RUN
  *	layer.c		root file systems, and what was written to one becoming a layer
  *	link.c		what a stage's process and the builder tell each other
+ *	result.c	the image
+ *	output.c	or files instead of it
+ *
+ * Beside them: runner (a RUN's container), source and walk (what is copied from), place and
+ * spot (where to), key, digests and cache_dir (the cache), history (words).
  */
 #ifndef ENGINE_BUILD_INTERNAL_H
 #define ENGINE_BUILD_INTERNAL_H

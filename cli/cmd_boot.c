@@ -5,6 +5,7 @@
 #include "base/strv.h"
 #include "cli/bring_back.h"
 #include "cli/command.h"
+#include "engine/build/runner.h"
 
 struct boot_options {
 	bool all, wait;
@@ -38,6 +39,9 @@ static int run_boot(struct context *ctx, struct invocation *in, struct err *e)
 	if (r < 0)
 		return r;
 	names = dirs_list_projects(&ctx->dirs);
+	for (size_t i = strv_len(names); i-- > 0;)
+		if (skip_prefix(names[i], RUNNER_PREFIX)) /* what is left of a build */
+			strv_remove(&names, i);
 	if (ctx->global.name) {
 		if (!strv_has(names, ctx->global.name))
 			return err_set(e, ENOENT, "no such project: %s", ctx->global.name);

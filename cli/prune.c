@@ -16,6 +16,7 @@
 #include "cli/lifecycle.h"
 #include "cli/machine.h"
 #include "cli/resources.h"
+#include "engine/build/runner.h"
 #include "net/network.h"
 
 struct pruner {
@@ -48,6 +49,9 @@ static void choose_containers(struct pruner *p)
 	for (size_t i = 0; p->q->containers && i < p->machine.n_containers; i++) {
 		const struct machine_container *c = &p->machine.containers[i];
 
+		/* A build's are its own to remove, once their layer is taken. */
+		if (skip_prefix(c->rec->project ?: "", RUNNER_PREFIX))
+			continue;
 		if (record_is_active(c->rec) || c->rec->status == CONTAINER_REMOVING ||
 		    !prune_filter_passes(&p->filter, c->rec->created,
 					 c->spec ? c->spec->labels : NULL))
@@ -73,7 +77,9 @@ static void choose_networks(struct pruner *p)
 	for (char **n = p->q->networks ? p->machine.networks : NULL; n && *n; n++) {
 		_cleanup_(network_freep) struct network *net = network_read(p->ctx, *n);
 
-		if (net && net->config->project && is_free(p, &p->machine.attached, *n) &&
+		if (net && net->config->project &&
+		    !skip_prefix(net->config->project, RUNNER_PREFIX) &&
+		    is_free(p, &p->machine.attached, *n) &&
 		    prune_filter_passes(&p->filter, net->created, net->config->labels))
 			strv_add(&p->networks, *n);
 	}

@@ -3,7 +3,7 @@
 # that are damaged, hostile, too large or cut short; two writers at once.
 . "$(dirname "$0")/../lib/tap.sh"
 HOSTILE=$(grep -c '^case(' "$LIB/hostile-layers")
-plan $((125 + HOSTILE))
+plan $((126 + HOSTILE))
 
 archive() {
 	python3 "$LIB/make-archive" "$@"

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -65,6 +66,9 @@ int main(int argc, char **argv)
 
 	fd_ensure_stdio();
 	signal(SIGPIPE, SIG_IGN);
+	/* A mask that keeps the owner out would leave our directories with modes that are
+	 * wrong for ever. */
+	umask(umask(0) & 077);
 	program = global_personality(&argc, &argv);
 	context_init(&ctx, program);
 	code = run(&ctx, argc, argv);

@@ -219,12 +219,26 @@ static void find_profiles(const struct project_options *o, struct located *loc)
 	}
 }
 
+/* Where relative paths start.  That the current directory was deleted matters only to
+ * who starts from it: not where every file is named from the root. */
+static char *start(const struct project_options *o)
+{
+	char *cwd = o->cwd ? xstrdup(o->cwd) : path_cwd();
+
+	if (cwd || !o->files || !o->files[0])
+		return cwd;
+	STRV_FOREACH (name, o->files)
+		if (**name != '/')
+			return NULL;
+	return xstrdup("/");
+}
+
 int locate(struct loader *l, const struct project_options *o, struct located *loc)
 {
 	int r;
 
 	*loc = (struct located){ 0 };
-	loc->cwd = o->cwd ? xstrdup(o->cwd) : path_cwd();
+	loc->cwd = start(o);
 	if (!loc->cwd)
 		return diag_err(l->diag, NULL, ENOENT, "the current directory was deleted");
 	l->cwd = loc->cwd;

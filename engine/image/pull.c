@@ -51,11 +51,28 @@ static void job_done(struct pull_job *j)
 	ref_done(&j->ref);
 }
 
+/* Layers that are whole and verified stay, so that the next try does not fetch
+ * them again; not on a full disk, and not of an image that is damaged.  True: the
+ * job ends when they are written. */
+static bool keep_begin(struct pull_job *j)
+{
+	int code = j->result->e.code;
+
+	if (j->step == JOB_SYNC || !j->stage || !stage_has_layers(j->stage) || code == ENOSPC ||
+	    code == EDQUOT || code == EBADMSG)
+		return false;
+	drop_documents(j);
+	j->step = JOB_SYNC;
+	return stage_sync_start(j->stage, NULL) == 0;
+}
+
 void pull_job_end(struct pull_job *j, enum pull_outcome outcome)
 {
 	const struct pull_watch *w = j->pull->w;
 
 	j->result->outcome = outcome;
+	if (outcome == PULL_FAILED && keep_begin(j))
+		return;
 	j->step = JOB_END;
 	drop_documents(j);
 	stage_free(j->stage);
@@ -81,7 +98,8 @@ void pull_job_fail(struct pull_job *j, const struct err *e)
 	pull_job_end(j, PULL_FAILED);
 }
 
-static int job_commit(struct pull_job *j, struct err *e)
+/* All of it is there. */
+static int job_finish(struct pull_job *j, struct err *e)
 {
 	_cleanup_(strv_freep) char **refs = NULL;
 	struct staged_image img = { .config = buf_str(&j->config_text),
@@ -97,10 +115,41 @@ static int job_commit(struct pull_job *j, struct err *e)
 	img.refs = refs;
 	r = stage_image(j->stage, &img, id, e);
 	if (r == 0)
-		r = stage_commit(j->stage, NULL, e);
+		r = stage_sync_start(j->stage, e);
+	if (r < 0)
+		return r;
+	str_set(&j->result->id, id);
+	j->result->outcome = PULL_NEW;
+	j->step = JOB_SYNC;
+	return 0;
+}
+
+/* What is staged is written: the image, or what was finished of one that failed. */
+static void job_sync(struct pull_job *j)
+{
+	struct err e = ERR_INIT;
+	int r = stage_sync_step(j->stage, &e);
+
 	if (r == 0)
-		str_set(&j->result->id, id);
-	return r;
+		return;
+	if (r > 0)
+		r = stage_commit(j->stage, NULL, &e);
+	if (j->result->outcome == PULL_NEW && r < 0) {
+		j->result->e = e;
+		(void)err_wrap(&j->result->e, r, "%s", j->q->ref);
+		j->result->outcome = PULL_FAILED;
+	}
+	pull_job_end(j, j->result->outcome);
+}
+
+/* The pull was cancelled. */
+static void keep_layers(struct pull_job *j)
+{
+	if ((j->step != JOB_LAYERS && j->step != JOB_SYNC) || !j->stage ||
+	    !stage_has_layers(j->stage))
+		return;
+	drop_documents(j);
+	(void)stage_commit(j->stage, NULL, NULL); /* else they are fetched again */
 }
 
 /* ---- the loop ---------------------------------------------------------------------- */
@@ -112,6 +161,8 @@ static void job_advance(struct pull_job *j)
 	size_t left = 0;
 	int r = 0;
 
+	if (j->step == JOB_SYNC)
+		job_sync(j);
 	if (j->step != JOB_LAYERS)
 		return;
 	pull_layers_count(j->pull, &downloads, &unpacks);
@@ -121,9 +172,7 @@ static void job_advance(struct pull_job *j)
 		left += !j->layers[i].done;
 	}
 	if (r == 0 && left == 0) {
-		r = job_commit(j, &e);
-		if (r == 0)
-			pull_job_end(j, PULL_NEW);
+		r = job_finish(j, &e);
 	}
 	if (r < 0)
 		pull_job_fail(j, &e);
@@ -144,6 +193,10 @@ static size_t collect_fds(struct pull *p, struct pollfd *fds)
 	fds[n++] = (struct pollfd){ .fd = p->w->cancel_fd, .events = POLLIN };
 	n += registries_poll(p->registries, fds + n, MAX_FDS - n);
 	for (size_t i = 0; i < p->n; i++) {
+		const struct stage *sync = p->jobs[i].step == JOB_SYNC ? p->jobs[i].stage : NULL;
+
+		if (sync && n < MAX_FDS)
+			fds[n++] = (struct pollfd){ .fd = stage_sync_fd(sync), .events = POLLIN };
 		for (size_t k = 0; k < p->jobs[i].n_layers && n + 2 <= MAX_FDS; k++) {
 			const struct pull_layer *l = &p->jobs[i].layers[k];
 
@@ -230,8 +283,11 @@ int pull_images(struct store *s, struct registries *registries, const struct pul
 		job_init(&p, i, &q[i], &out[i]);
 	}
 	r = run(&p, e);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		if (r < 0)
+			keep_layers(&p.jobs[i]);
 		job_done(&p.jobs[i]);
+	}
 	free(p.jobs);
 	return r;
 }

@@ -1,8 +1,9 @@
 /* engine/image/pull.h: images from registries into the store: several at once, each
  * layer unpacked while it arrives.
  *
- * An image appears in the store whole or not at all.  The layers of one that failed
- * or was cancelled go away with its stage.
+ * An image appears in the store whole or not at all.  When a pull fails or is cancelled,
+ * the layers that were whole and verified stay for the next one, unless the disk is full
+ * or the image damaged; pruning takes them away.
  */
 #ifndef ENGINE_IMAGE_PULL_H
 #define ENGINE_IMAGE_PULL_H

@@ -28,7 +28,7 @@ struct pull_layer {
 	struct layer_source source;
 };
 
-enum job_step { JOB_HEAD, JOB_MANIFEST, JOB_CHILD, JOB_CONFIG, JOB_LAYERS, JOB_TAGS, JOB_END };
+enum job_step { JOB_HEAD, JOB_MANIFEST, JOB_CHILD, JOB_CONFIG, JOB_LAYERS, JOB_SYNC, JOB_TAGS, JOB_END };
 
 struct pull_job {
 	struct pull *pull;

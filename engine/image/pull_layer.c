@@ -147,13 +147,18 @@ static int layer_step(struct pull_layer *l, struct err *e)
 	return 0;
 }
 
+static bool is_at_layers(const struct pull_job *j)
+{
+	return j->step == JOB_LAYERS || j->step == JOB_SYNC;
+}
+
 /* Somebody else is at work on the same layer. */
 static bool is_under_way(const struct pull *p, const struct pull_layer *l)
 {
 	for (size_t i = 0; i < p->n; i++) {
 		const struct pull_job *j = &p->jobs[i];
 
-		for (size_t k = 0; j->step == JOB_LAYERS && k < j->n_layers; k++) {
+		for (size_t k = 0; is_at_layers(j) && k < j->n_layers; k++) {
 			const struct pull_layer *o = &j->layers[k];
 
 			/* Of another image it counts until that image is committed. */

@@ -22,6 +22,7 @@
 #include "engine/image/extractor.h"
 #include "engine/image/pack.h"
 #include "engine/image/store_internal.h"
+#include "engine/image/sync_child.h"
 
 struct stage {
 	struct store *store;
@@ -35,6 +36,8 @@ struct stage {
 	char **refs;       /* "canonical\tid" */
 	uint64_t now;
 	unsigned int serial;
+	struct sync_child sync;
+	bool synced;
 };
 
 static int make_dirs(int fd, struct err *e)
@@ -55,6 +58,7 @@ int stage_begin(struct store *s, struct stage **out, struct err *e)
 	st->store = s;
 	st->fd = st->spool_fd = st->using_fd = -EBADF;
 	st->layers = MAP_INIT_FREE(free);
+	st->sync = SYNC_CHILD_INIT;
 	st->now = now_real_ns();
 	if (store_tmp_reap(s))
 		store_note_garbage(s);
@@ -83,6 +87,7 @@ void stage_free(struct stage *st)
 {
 	if (!st)
 		return;
+	sync_child_done(&st->sync);
 	if (st->name)
 		(void)rm_rf(st->store->fd, st->name, NULL); /* else the next writer's reaper */
 	fd_close(st->spool_fd);
@@ -633,15 +638,46 @@ static int sync_dirs(struct stage *st, struct err *e)
 	return 0;
 }
 
+bool stage_has_layers(const struct stage *st)
+{
+	return st->layers.n > 0;
+}
+
+int stage_sync_start(struct stage *st, struct err *e)
+{
+	/* The spooled archive would be written to disk with the rest. */
+	(void)rm_rf(st->fd, "spool", NULL);
+	return sync_child_start(&st->sync, st->fd, e);
+}
+
+int stage_sync_fd(const struct stage *st)
+{
+	return st->sync.pidfd;
+}
+
+int stage_sync_step(struct stage *st, struct err *e)
+{
+	int r = sync_child_step(&st->sync, st->fd, e);
+
+	st->synced = r > 0;
+	return r;
+}
+
+static int sync_all(struct stage *st, struct err *e)
+{
+	if (st->synced)
+		return 0;
+	(void)rm_rf(st->fd, "spool", NULL);
+	return syncfs(st->fd) < 0 ? err_errno(e, errno, "sync the image store") : 0;
+}
+
 int stage_commit(struct stage *st, char ***moved, struct err *e)
 {
 	_cleanup_(fd_closep) int lock = -EBADF;
-	int r;
+	int r = sync_all(st, e);
 
-	/* The spooled archive would be written to disk with the rest. */
-	(void)rm_rf(st->fd, "spool", NULL);
-	if (syncfs(st->fd) < 0)
-		return err_errno(e, errno, "sync the image store");
+	if (r < 0)
+		return r;
 	lock = store_lock(st->store, STORE_LOCK, LOCK_EX, e);
 	if (lock < 0)
 		return lock;
@@ -658,9 +694,10 @@ int stage_commit(struct stage *st, char ***moved, struct err *e)
 		store_note_garbage(st->store);
 		return r;
 	}
-	/* What others could not remove while we used it. */
+	/* What others could not remove while we used it; but layers that came without
+	 * an image shall be found by who tries again. */
 	st->using_fd = fd_close(st->using_fd);
-	if (store_has_garbage(st->store))
+	if (st->images && store_has_garbage(st->store))
 		(void)store_collect(st->store, &lock, NULL, NULL); /* the next one tries again */
 	return 0;
 }

@@ -97,7 +97,18 @@ struct staged_image {
 int stage_image(struct stage *st, const struct staged_image *img, char id[DIGEST_MAX],
 		struct err *e);
 
-/* Publish.  *moved (may be NULL): canonical references that named another image
+/* Has it any layer that the store does not have yet, or only without its bytes? */
+bool stage_has_layers(const struct stage *st);
+/* The slow part of a commit, for a caller that has other things to do: everything
+ * staged is written to the disk by a child.  stage_sync_fd() is readable when
+ * stage_sync_step() has news: 1 done, 0 not yet.  stage_commit() comes then; nothing may be
+ * staged in between. */
+int stage_sync_start(struct stage *st, struct err *e);
+int stage_sync_fd(const struct stage *st);
+int stage_sync_step(struct stage *st, struct err *e);
+
+/* Publish.  Layers without an image stay until something is removed or pruned: a pull that
+ * was cut short leaves those it finished to the next one.  *moved (may be NULL): canonical references that named another image
  * before, as "ref\tsha256:…"; caller frees. */
 int stage_commit(struct stage *st, char ***moved, struct err *e);
 

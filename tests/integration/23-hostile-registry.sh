@@ -3,7 +3,7 @@
 # error, and the store stays as it was.
 . "$(dirname "$0")/../lib/tap.sh"
 . "$LIB/registry.sh"
-plan 85
+plan 101
 
 trap 'registries_stop; finish' EXIT
 export HOME=$WORK/home DOCKER_CONFIG=$WORK/docker COMP_REGISTRIES=$WORK/registries.json
@@ -121,6 +121,34 @@ sleep 0.3
 unlike "comp-fetch does not outlive comp" "$(ps -eo args)" "^comp-fetch $R"
 works plain
 is "what a killed pull left is gone with the next" "$(ls "$COMP_ROOT/images/tmp")" ""
+
+# ---- a layer of two is there when it ends ---------------------------------------------------------
+layer_requests() {
+	grep -c "GET /v2/half/x/blobs/$1 " "$WORK/h/log"
+}
+# half_pulled HOW: the whole layer is kept, and there is no image
+half_pulled() {
+	is "$1: the layer that was whole stays" "$(cat "$COMP_ROOT"/images/layers/*/hello)" "hello"
+	unlike "$1: there is no image" "$(comp images -a 2>&1)" 'half'
+	is "$1: nothing else is left" "$(ls "$COMP_ROOT/images/tmp")" ""
+	ok "$1: the store is sound" comp system check
+}
+timeout --foreground -s INT 1.5 "$COMP" image pull -q "$R/half/x:1" >/dev/null 2>&1
+half_pulled "^C"
+like "it can be pruned" "$(comp system df)" 'MB'
+ok "prune" comp system prune -f
+is "takes it away" "$(snapshot)" "$BEFORE"
+fails "a layer that does not come" 1 'layer 1 of 2.*too slow' comp image pull -q "$R/half/x:1"
+half_pulled "a failure"
+touch "$WORK/h/mended"
+LAYER=$(python3 -c 'import json,sys; print(json.load(sys.stdin)["layers"][1]["digest"])' \
+	< <(curl -s "http://$R/v2/half/x/manifests/1"))
+n=$(layer_requests "$LAYER")
+ok "then it works" comp image pull -q "$R/half/x:1"
+is "and the layer that was there is not fetched again" "$(layer_requests "$LAYER")" "$n"
+ok "with its bytes" comp save -o "$WORK/half.tar" "$R/half/x:1"
+comp image rm -f "$R/half/x:1" >/dev/null 2>&1
+is "removing the image leaves nothing" "$(snapshot)" "$BEFORE"
 
 # ---- a full disk ----------------------------------------------------------------------------------
 mkdir "$WORK/small"

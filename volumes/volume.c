@@ -135,12 +135,35 @@ static int make(const char *root, const struct volume *want, struct err *e)
 	return r;
 }
 
+bool volume_is_damage(int r)
+{
+	return r == -EBADMSG || r == -EFBIG || r == -EISDIR || r == -ELOOP;
+}
+
+/* What could not be read stays for a person to look at; _data is not touched. */
+static int put_aside(const char *root, const char *name, struct err *e)
+{
+	_cleanup_(free_p) char *path = xasprintf("%s/%s/%s", root, name, VOLUME_JSON);
+	_cleanup_(free_p) char *aside = xasprintf("%s.corrupt-%llu", path,
+						  (unsigned long long)now_real_ns());
+
+	if (rename(path, aside) < 0)
+		return err_errno(e, errno, "rename %s", path);
+	return 0;
+}
+
 int volume_ensure(const char *root, const struct volume *want, struct volume **out, struct err *e)
 {
 	struct volume *v = NULL;
 	struct err e2 = ERR_INIT;
 	int r = volume_load(root, want->name, &v, &e2), made = 0;
 
+	if (volume_is_damage(r)) {
+		r = put_aside(root, want->name, e);
+		if (r < 0)
+			return err_wrap(e, r, "volume %s", want->name);
+		r = -ENOENT;
+	}
 	if (r == -ENOENT) {
 		r = make(root, want, e);
 		if (r < 0)

@@ -41,6 +41,10 @@ int volume_name_check(const char *name, struct err *e);
  * it.  Returns 1 when made, 0 when it was there already, in which case *out tells
  * what is on disk: whether that matches is for the caller to judge.  @out may be NULL. */
 int volume_ensure(const char *root, const struct volume *want, struct volume **out, struct err *e);
+/* Does this error of volume_load() mean that the record cannot be read, now or later?
+ * volume_ensure() then puts it aside as volume.json.corrupt-<time>, keeps _data, and
+ * makes the record anew. */
+bool volume_is_damage(int r);
 /* -ENOENT: there is none.  @out may be NULL: just look. */
 int volume_load(const char *root, const char *name, struct volume **out, struct err *e);
 /* All of them, sorted by name; volume_list_free() the result. */

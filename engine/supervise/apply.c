@@ -333,9 +333,13 @@ static int make_volume(struct apply *a, const struct action *act, struct err *e)
 {
 	_cleanup_(free_p) char *root = dirs_volumes(a->sv->dirs);
 	_cleanup_(volume_freep) struct volume *v = volume_of(act);
+	struct err damage = ERR_INIT;
+	int r = volume_load(root, act->object, NULL, &damage);
 
-	if (volume_load(root, act->object, NULL, NULL) == 0)
+	if (r == 0)
 		return 0;
+	if (volume_is_damage(r))
+		say_action(a, act, "warning", "Record put aside and made anew", damage.msg);
 	say_action(a, act, "working", action_doing(act), NULL);
 	return volume_ensure(root, v, NULL, e);
 }

@@ -3,7 +3,7 @@
 # makes of it.  Each row is named C4-n; rows that another test drives are listed with its
 # name at the end, rows that cannot be driven here are skipped with the reason.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 73
+plan 74
 
 PORT=$(free_port)
 export PORT
@@ -312,7 +312,7 @@ Y
 	esac
 }
 bad='' tried=0
-for file in state.json spec.json project.json exits events monitor network.json; do
+for file in state.json spec.json project.json exits events monitor network.json volume.json; do
 	for how in empty half last-byte flip-20 flip-70 garbage huge directory link gone; do
 		all_run || c up -d >/dev/null 2>&1
 		# shellcheck disable=SC2046
@@ -321,6 +321,7 @@ for file in state.json spec.json project.json exits events monitor network.json;
 		state.json | spec.json) target=$(ls "$COMP_ROOT/projects/$P/containers"/*/"$file" | head -n 1) ;;
 		monitor) target=$(ls "$COMP_RUN/$P/monitors"/* | head -n 1) ;;
 		network.json) target=$COMP_ROOT/networks/${P}_default/network.json ;;
+		volume.json) target=$COMP_ROOT/volumes/${P}_data/volume.json ;;
 		*) target=$COMP_ROOT/projects/$P/$file ;;
 		esac
 		[ -f "$target" ] || continue
@@ -337,6 +338,12 @@ for file in state.json spec.json project.json exits events monitor network.json;
 	done
 done
 is "C4-29 $tried damaged files: never fatal, down and up work" "$bad" ""
+
+c exec -T web sh -c 'echo kept >/data/keep'
+c down -t 0
+echo '{"version": 1, "na' >"$COMP_ROOT/volumes/${P}_data/volume.json"
+c up -d >"$WORK/out" 2>&1
+is "C4-29 a volume whose record is damaged keeps its data" "$(c exec -T web cat /data/keep)" kept
 
 # ---- the network, by hand ----------------------------------------------------------------------
 c up -d

@@ -181,6 +181,9 @@ static void on_push_layer(void *data, const char *digest, enum push_layer_state 
 	case PUSH_LAYER_EXISTS:
 		progress_event(v->progress, id, PROGRESS_DONE, "Layer already exists", NULL);
 		break;
+	case PUSH_LAYER_MOUNTED:
+		progress_event(v->progress, id, PROGRESS_DONE, "Mounted", note);
+		break;
 	case PUSH_LAYER_DONE:
 		progress_event(v->progress, id, PROGRESS_DONE, "Pushed", NULL);
 		break;

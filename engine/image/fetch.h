@@ -12,7 +12,8 @@
  *	 "token":…, "source":…, "certs":["ca","cert","key"]}	memfds, in that order
  *	{"op":"get", "id":I, "endpoint":N, "repo":…, "path":"blobs/sha256:…", "head":…,
  *	 "max":BYTES, "actions":"pull", "resume":true}	the pipe that takes the body
- *	{"op":"upload", "id":I, "endpoint":N, "repo":…, "digest":…, "size":…}	the file
+ *	{"op":"upload", "id":I, "endpoint":N, "repo":…, "digest":…, "size":…,
+ *	 "from":…}	the file; from: a repository that may have it
  *	{"op":"put", "id":I, …, "path":"manifests/TAG", "type":…, "size":…}	the file
  *	{"op":"check", "id":I, "endpoint":N}		would the credentials do?
  *	{"op":"cancel", "id":I}

@@ -16,8 +16,14 @@
 
 static char *scope_of(const struct call *k)
 {
-	return k->repo ? xasprintf("repository:%s:%s", k->repo, k->actions ? k->actions : "pull")
-		       : xstrdup("");
+	const char *actions = k->actions ? k->actions : "pull";
+
+	if (!k->repo)
+		return xstrdup("");
+	/* A mount reads from elsewhere. */
+	if (k->from)
+		return xasprintf("repository:%s:%s repository:%s:pull", k->repo, actions, k->from);
+	return xasprintf("repository:%s:%s", k->repo, actions);
 }
 
 static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -102,6 +108,15 @@ static void add_query(struct buf *b, const char *name, const char *value)
 	curl_free(safe);
 }
 
+/* One parameter for each; distribution.github.io/distribution/spec/auth/token. */
+static void add_scopes(struct buf *b, const char *scopes)
+{
+	_cleanup_(strv_freep) char **words = strv_split(scopes, ' ', true);
+
+	STRV_FOREACH (w, words)
+		add_query(b, "scope", *w);
+}
+
 static void on_token(void *data, struct http_answer *a);
 
 /* An identity token is exchanged by POST (OAuth2), a password by GET and Basic. */
@@ -121,7 +136,7 @@ void call_ask_token(struct call *k)
 	struct err e = ERR_INIT;
 
 	add_query(&query, "service", c->service);
-	add_query(&query, "scope", c->scope ? c->scope : scope);
+	add_scopes(&query, c->scope && !k->from ? c->scope : scope);
 	if (p->identity) {
 		add_query(&query, "grant_type", "refresh_token");
 		add_query(&query, "refresh_token", p->identity);

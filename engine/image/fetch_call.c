@@ -41,6 +41,7 @@ void call_free(struct call *k)
 	free(k->digest);
 	free(k->type);
 	free(k->actions);
+	free(k->from);
 	free(k->url);
 	free(k->location);
 	free(k);
@@ -198,6 +199,9 @@ void call_start(struct call *k)
 		k->url = xasprintf("%s/v2/", base);
 	else if (k->step == STEP_HEAD)
 		k->url = xasprintf("%s/v2/%s/blobs/%s", base, k->repo, k->digest);
+	else if (k->step == STEP_POST && k->from)
+		k->url = xasprintf("%s/v2/%s/blobs/uploads/?mount=%s&from=%s", base, k->repo,
+				   k->digest, k->from);
 	else if (k->step == STEP_POST)
 		k->url = xasprintf("%s/v2/%s/blobs/uploads/", base, k->repo);
 	else if (k->step == STEP_PUT && k->location)
@@ -323,7 +327,7 @@ static bool fall_back(struct call *k, const struct http_answer *a)
 	char *url;
 
 	/* A name may be known to the proxy for http alone. */
-	if (k->foreign || (!a->not_tls && a->e.code != EHOSTUNREACH) || !p->insecure || p->answered)
+	if (k->foreign || (!a->not_tls && a->e.code != EHOSTUNREACH) || !p->insecure || (rest && p->answered))
 		return false;
 	/* Another call was faster to find that out. */
 	if (rest) {
@@ -373,6 +377,8 @@ void on_answer(void *data, struct http_answer *a)
 		} else {
 			call_fail(k, a->status, &a->e);
 		}
+	} else if (a->status == 401 && k->vouched && !k->foreign && upload_forget_mount(k)) {
+		call_start(k); /* we may not read what is there */
 	} else if (a->status == 401) {
 		call_unauthorized(k, a);
 	} else if (a->status >= 300 && a->status < 400 && a->status != 304) {

@@ -32,6 +32,7 @@ static int new_call(struct fetch_client *c, json *q, int fd, struct call **out, 
 	k->digest = xstrdup_null(json_get_str(q, "digest"));
 	k->type = xstrdup_null(json_get_str(q, "type"));
 	k->actions = xstrdup_null(json_get_str(q, "actions"));
+	k->from = xstrdup_null(json_get_str(q, "from"));
 	k->head = json_get_bool(q, "head", false);
 	k->resume = json_get_bool(q, "resume", false);
 	k->size = json_get_u64(q, "size", 0);

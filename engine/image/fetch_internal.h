@@ -36,6 +36,7 @@ struct call {
 	enum { CALL_GET, CALL_UPLOAD, CALL_PUT, CALL_CHECK } kind;
 	enum step step, after_token;
 	char *repo, *path, *digest, *type, *actions;
+	char *from; /* upload: a repository that may have the blob already */
 	bool head, resume;
 	int fd; /* a body's pipe, or the file to send */
 	uint64_t size, max, got;
@@ -92,6 +93,8 @@ void call_unauthorized(struct call *k, const struct http_answer *a);
 
 /* fetch_upload.c */
 void upload_next(struct call *k, const struct http_answer *a);
+/* No more of asking for the blob from elsewhere; false: it was not. */
+bool upload_forget_mount(struct call *k);
 /* Start an upload over: where it was to go is no longer good after an error. */
 void upload_rewind(struct call *k);
 

@@ -28,6 +28,7 @@ struct push;
 struct blob {
 	struct push *push;
 	struct descriptor d; /* owned */
+	char *from;          /* a repository of the same registry that may have it */
 	char *name;          /* for who watches: the diff id, or the config's digest */
 	int fd;
 	bool started, done, shared;
@@ -189,6 +190,42 @@ static bool use_kept_manifest(struct push *p)
 	return true;
 }
 
+/* The image @id has a name in repository @from: its layers may be there as well. */
+static void note_origin(struct push *p, const char *id, const char *from)
+{
+	struct image_record rec;
+
+	if (image_record_read(p->store, id, &rec, NULL) < 0)
+		return;
+	for (size_t i = 0; i + 1 < p->n; i++)
+		if (!p->blobs[i].from && strv_has(rec.layers, p->record.layers[i]))
+			p->blobs[i].from = xstrdup(from);
+	image_record_done(&rec);
+}
+
+/* Other repositories of the same registry that layers came from, by the names in the
+ * store; those with a digest were there for certain once, and come first. */
+static void find_origins(struct push *p)
+{
+	struct ref_list l = { 0 };
+
+	if (ref_list_read(p->store, &l, NULL, NULL) < 0)
+		return; /* then all is sent */
+	for (int tags = 0; tags <= 1; tags++) {
+		for (size_t i = 0; i < l.n; i++) {
+			struct image_ref ref;
+
+			if ((strchr(l.items[i].ref, '@') == NULL) != (tags == 1) ||
+			    ref_parse(l.items[i].ref, &ref, NULL) < 0)
+				continue;
+			if (streq(ref.domain, p->ref.domain) && !streq(ref.path, p->ref.path))
+				note_origin(p, l.items[i].id, ref.path);
+			ref_done(&ref);
+		}
+	}
+	ref_list_done(&l);
+}
+
 static int prepare(struct push *p, struct err *e)
 {
 	size_t n = strv_len(p->record.layers);
@@ -202,6 +239,7 @@ static int prepare(struct push *p, struct err *e)
 	if (r < 0)
 		return r;
 	p->n = n + 1;
+	find_origins(p);
 	r = add_config(p, &p->blobs[n], e);
 	if (r == 0 && !use_kept_manifest(p))
 		make_manifest(p);
@@ -222,7 +260,11 @@ static void on_blob(void *data, struct registry_answer *a)
 			b->push->failed = a->e;
 		return;
 	}
-	tell(b, a->exists ? PUSH_LAYER_EXISTS : PUSH_LAYER_DONE, b->d.size, NULL);
+	/* 201: just now, by a mount. */
+	if (a->exists && a->status == 201)
+		tell(b, PUSH_LAYER_MOUNTED, b->d.size, b->from);
+	else
+		tell(b, a->exists ? PUSH_LAYER_EXISTS : PUSH_LAYER_DONE, b->d.size, NULL);
 }
 
 static void on_blob_progress(void *data, uint64_t bytes, const char *retry, uint64_t delay)
@@ -252,6 +294,7 @@ static int start_blobs(struct push *p, struct err *e)
 						    .endpoint = p->endpoint,
 						    .repo = p->ref.path,
 						    .digest = b->d.digest,
+						    .from = b->from,
 						    .size = b->d.size,
 						    .fd = b->fd,
 						    .push = true,
@@ -364,6 +407,7 @@ static void push_done(struct push *p)
 		registry_cancel(p->registries, p->blobs[i].call);
 		descriptor_done(&p->blobs[i].d);
 		free(p->blobs[i].name);
+		free(p->blobs[i].from);
 		fd_close(p->blobs[i].fd);
 	}
 	free(p->blobs);

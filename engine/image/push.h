@@ -10,6 +10,7 @@ enum push_layer_state {
 	PUSH_LAYER_PUSHING,
 	PUSH_LAYER_RETRYING,
 	PUSH_LAYER_EXISTS,
+	PUSH_LAYER_MOUNTED, /* the registry had it in the repository @note */
 	PUSH_LAYER_DONE,
 };
 struct push_watch {

@@ -295,6 +295,7 @@ static json *request_of(const struct registry_call *c)
 	json_put_str(o, "repo", q->repo);
 	json_put_str(o, "path", q->path);
 	json_put_str(o, "digest", q->digest);
+	json_put_str(o, "from", q->from);
 	json_put_str(o, "type", q->type);
 	json_put_str(o, "actions", q->push ? "pull,push" : "pull");
 	json_put_bool(o, "head", q->op == REGISTRY_HEAD);

@@ -51,6 +51,7 @@ struct registry_request {
 	int endpoint;
 	const char *repo, *path; /* path: "manifests/latest", "blobs/sha256:…" */
 	const char *digest;      /* upload */
+	const char *from;        /* upload: a repository that may have it; NULL: none known */
 	const char *type;        /* put: media type */
 	uint64_t size;           /* of what is sent; get: most bytes to take */
 	int fd;                  /* sent from here; get: written there, or -EBADF: to memory */

@@ -3,7 +3,7 @@
 # credentials in files and helpers; pull policies; other tools' images and ours for them.
 . "$(dirname "$0")/../lib/tap.sh"
 . "$LIB/registry.sh"
-plan 69
+plan 71
 
 trap 'registries_stop; finish' EXIT
 export HOME=$WORK/home DOCKER_CONFIG=$WORK/docker
@@ -33,6 +33,10 @@ like "push shows the layers" "$(cat "$WORK/err")" 'Pushed'
 out=$(comp image push "$R/team/tiny:1" 2>&1)
 like "a second push finds everything there" "$out" 'Layer already exists'
 like "and gives the same digest" "$out" "$DIGEST"
+comp tag "$R/team/tiny:1" "$R/copy/tiny:1"
+like "another repository takes its layers over" "$(comp image push "$R/copy/tiny:1" 2>&1)" \
+	'Mounted team/tiny'
+forget "$R/copy/tiny:1"
 comp tag "$R/team/tiny:1" "$R/team/tiny:2.0"
 comp image push -q "$R/team/tiny:2.0" >/dev/null 2>&1
 forget "$R/team/tiny:1" "$R/team/tiny:2.0"
@@ -176,9 +180,13 @@ K=$REGISTRY
 printf '{"auths": {"%s": {"auth": "%s"}}}' "$K" "$(printf alice:wonder | base64)" \
 	>"$DOCKER_CONFIG/config.json"
 tiny_image "$K/public/tiny:1"
+comp tag "$K/public/tiny:1" "$K/private/tiny:1"
 ok "push with a token" comp image push "$K/public/tiny:1"
 like "one that was asked for with the password" "$(cat "$WORK/tokens")" \
 	'^basic alice repository:public/tiny:pull,push$'
+like "a mount asks to read the other repository" "$(comp image push "$K/private/tiny:1" 2>&1)" \
+	'Mounted public/tiny'
+forget "$K/private/tiny:1"
 forget "$K/public/tiny:1"
 printf '{"auths": {"%s": {"auth": "%s", "identitytoken": "refresh-alice"}}}' "$K" \
 	"$(printf '<token>:' | base64)" >"$DOCKER_CONFIG/config.json"

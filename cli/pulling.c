@@ -90,7 +90,9 @@ static void on_finished(void *data, size_t i, const struct pull_result *r)
 	struct view *v = data;
 	_cleanup_(free_p) char *label = image_label(v->items[i].ref);
 
-	if (r->outcome != PULL_FAILED)
+	if (r->outcome == PULL_FAILED && v->items[i].brief)
+		progress_event(v->progress, label, PROGRESS_DONE, "Skipped", "Image can be built");
+	else if (r->outcome != PULL_FAILED)
 		progress_event(v->progress, label, PROGRESS_DONE, "Pulled", NULL);
 	else
 		progress_event(v->progress, label,
@@ -134,7 +136,9 @@ int pulling_run(struct context *ctx, struct store *store, const struct pull_item
 	_cleanup_(registries_freep) struct registries *registries = NULL;
 	_cleanup_(free_p) struct pull_request *requests = xcalloc(n + 1, sizeof(*requests));
 	struct view v = { .ctx = ctx, .items = items };
+	int64_t parallel = ctx->global.parallel;
 	struct pull_watch w = { .data = &v,
+				.images = parallel > 0 ? (unsigned int)MIN(parallel, 1000) : 0,
 				.layer = on_layer,
 				.finished = on_finished,
 				.interval = on_interval,
@@ -151,7 +155,8 @@ int pulling_run(struct context *ctx, struct store *store, const struct pull_item
 	for (size_t i = 0; i < n; i++) {
 		_cleanup_(free_p) char *label = image_label(items[i].ref);
 
-		requests[i] = (struct pull_request){ items[i].ref, items[i].platform };
+		requests[i] = (struct pull_request){ items[i].ref, items[i].platform,
+							     items[i].brief };
 		progress_event(v.progress, label, PROGRESS_WORKING, "Pulling", NULL);
 	}
 	r = pull_images(store, registries, requests, n, &w, results, e);

@@ -10,6 +10,7 @@
 struct pull_item {
 	const char *ref, *platform;
 	bool lenient;     /* a failure is a warning: it can be built */
+	bool brief;       /* it will be built: no warning, and no waiting either */
 	const char *file; /* where a compose file asks for it; NULL: nowhere */
 	int line, col;
 };

@@ -34,6 +34,7 @@ static void add_item(struct wanted *w, const struct node *at, const char *ref, c
 		if (!streq(w->items[i].ref, ref) || !streq_null(w->items[i].platform, platform))
 			continue;
 		w->items[i].lenient &= lenient;
+		w->items[i].brief = false;
 		return;
 	}
 	w->items = xreallocarray(w->items, w->n + 1, sizeof(*w->items));
@@ -132,6 +133,29 @@ static void want_build(struct wanted *w, const char *name)
 		strv_add(&w->built, name);
 }
 
+/* What can be built may be in a registry already, and is quicker to get from there;
+ * as Compose does unless it is told to build. */
+static int try_image(struct wanted *w, struct store *store, const struct node *service,
+		     const struct provide_options *o, struct err *e)
+{
+	const struct node *at = node_get(service, "image");
+	const char *platform = platform_of(service);
+	struct pull_policy policy;
+	struct pull_state state;
+	size_t n = w->n;
+	int r = policy_of(service, o, &policy, e);
+
+	if (r < 0 || o->build || !node_is(at, NODE_STRING))
+		return r;
+	look_up(store, at->text, platform, &state);
+	if (!pull_policy_wants(&policy, &state))
+		return 0;
+	add_item(w, at, at->text, platform, true);
+	if (w->n > n)
+		w->items[n].brief = true;
+	return 0;
+}
+
 static int want_service(struct wanted *w, struct context *ctx, struct store *store,
 			const char *name, const struct provide_options *o, struct err *e)
 {
@@ -142,15 +166,17 @@ static int want_service(struct wanted *w, struct context *ctx, struct store *sto
 	const char *maker = image && !buildable && !o->explicit_pull ? maker_of(ctx, image) : NULL;
 	int r = 0;
 
-	if (buildable && !o->explicit_pull)
+	if (buildable && !o->explicit_pull) {
 		want_build(w, name);
-	else if (maker)
+		r = try_image(w, store, service, o, e);
+	} else if (maker) {
 		want_build(w, maker);
-	else if (!image || (buildable && o->ignore_buildable))
+	} else if (!image || (buildable && o->ignore_buildable)) {
 		strv_addf(&w->skipped, "%s\t%s", name,
 			  image ? "Image can be built" : "No image to be pulled");
-	else
+	} else {
 		r = want_image(w, store, service, node_get(service, "image"), buildable, o, e);
+	}
 	for (size_t i = 0; r == 0 && node_is(hooks, NODE_SEQ) && i < hooks->n; i++) {
 		const struct node *own = node_get(hooks->items[i], "image");
 

@@ -13,6 +13,7 @@
 #include "engine/image/pull_internal.h"
 
 #define MAX_FDS 256
+#define BRIEF   (5 * NSEC_PER_SEC)
 
 void pull_result_done(struct pull_result *r)
 {
@@ -209,39 +210,19 @@ static size_t collect_fds(struct pull *p, struct pollfd *fds)
 	return n;
 }
 
-static int run(struct pull *p, struct err *e)
+static void job_init(struct pull_job *j)
 {
-	struct pollfd fds[MAX_FDS];
-	int r = 0;
-
-	while (r == 0 && !all_ended(p)) {
-		size_t n = collect_fds(p, fds);
-
-		(void)poll(fds, n, p->w->interval ? p->w->interval(p->w->data) : -1);
-		if (p->w->tick)
-			p->w->tick(p->w->data);
-		if (fds[0].revents & POLLIN)
-			return -ECANCELED;
-		r = registries_run(p->registries, e);
-		for (size_t i = 0; r == 0 && i < p->n; i++)
-			job_advance(&p->jobs[i]);
-	}
-	return r;
-}
-
-static void job_init(struct pull *p, size_t i, const struct pull_request *q,
-		     struct pull_result *result)
-{
-	struct pull_job *j = &p->jobs[i];
+	struct pull *p = j->pull;
 	struct err e = ERR_INIT;
 	int r;
 
-	*j = (struct pull_job){ .pull = p, .index = i, .q = q, .result = result };
-	r = ref_parse(q->ref, &j->ref, &e);
+	if (j->q->brief)
+		j->deadline = now_mono_ns() + BRIEF;
+	r = ref_parse(j->q->ref, &j->ref, &e);
 	if (r == 0)
-		result->canonical = ref_canonical(&j->ref);
+		j->result->canonical = ref_canonical(&j->ref);
 	if (r == 0)
-		r = platform_parse(q->platform, &j->platform, &e);
+		r = platform_parse(j->q->platform, &j->platform, &e);
 	/* A digest that is there is what it is. */
 	if (r == 0 && j->ref.digest && pull_job_is_current(j, j->ref.digest))
 		return;
@@ -252,6 +233,70 @@ static void job_init(struct pull *p, size_t i, const struct pull_request *q,
 	}
 	if (r < 0)
 		pull_job_fail(j, &e);
+}
+
+/* Give up those that are late; returns for how many ms to wait at most, -1: for ever. */
+static int check_deadlines(struct pull *p)
+{
+	uint64_t now = now_mono_ns(), next = UINT64_MAX;
+
+	for (size_t i = 0; i < p->n; i++) {
+		struct pull_job *j = &p->jobs[i];
+		struct err e = ERR_INIT;
+
+		if (!j->deadline || j->step == JOB_END)
+			continue;
+		if (j->deadline > now) {
+			next = MIN(next, j->deadline - now);
+			continue;
+		}
+		j->at = j->endpoints.n; /* no time for another mirror either */
+		err_set(&e, ETIMEDOUT, "the registry does not answer");
+		pull_job_fail(j, &e);
+	}
+	return next == UINT64_MAX ? -1 : (int)(next / NSEC_PER_MSEC) + 1;
+}
+
+/* Begin as many as may be at work. */
+static void start_queued(struct pull *p)
+{
+	size_t active = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		active += p->jobs[i].step != JOB_QUEUED && p->jobs[i].step != JOB_END;
+	for (size_t i = 0; i < p->n && (!p->w->images || active < p->w->images); i++) {
+		if (p->jobs[i].step != JOB_QUEUED)
+			continue;
+		job_init(&p->jobs[i]);
+		active += p->jobs[i].step != JOB_END;
+	}
+}
+
+static int run(struct pull *p, struct err *e)
+{
+	struct pollfd fds[MAX_FDS];
+	int r = 0;
+
+	while (r == 0) {
+		int late, wait;
+		size_t n;
+
+		start_queued(p);
+		late = check_deadlines(p);
+		if (all_ended(p))
+			break;
+		n = collect_fds(p, fds);
+		wait = p->w->interval ? p->w->interval(p->w->data) : -1;
+		(void)poll(fds, n, late >= 0 && (wait < 0 || late < wait) ? late : wait);
+		if (p->w->tick)
+			p->w->tick(p->w->data);
+		if (fds[0].revents & POLLIN)
+			return -ECANCELED;
+		r = registries_run(p->registries, e);
+		for (size_t i = 0; r == 0 && i < p->n; i++)
+			job_advance(&p->jobs[i]);
+	}
+	return r;
 }
 
 /* Layers to unpack at once: one for each core, and so that a slow one holds up no other. */
@@ -276,11 +321,11 @@ int pull_images(struct store *s, struct registries *registries, const struct pul
 			  .max_unpacks = max_unpacks() };
 	int r;
 
-	for (size_t i = 0; i < n; i++)
-		p.jobs[i].step = JOB_END; /* so that job_done() is right for all of them */
 	for (size_t i = 0; i < n; i++) {
 		out[i] = (struct pull_result){ 0 };
-		job_init(&p, i, &q[i], &out[i]);
+		p.jobs[i] = (struct pull_job){
+			.pull = &p, .index = i, .q = &q[i], .result = &out[i], .step = JOB_QUEUED
+		};
 	}
 	r = run(&p, e);
 	for (size_t i = 0; i < n; i++) {

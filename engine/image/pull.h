@@ -14,6 +14,7 @@
 struct pull_request {
 	const char *ref;      /* as the user wrote it */
 	const char *platform; /* "linux/arm64"; NULL or "": this machine's */
+	bool brief;           /* only if the registry answers soon: no second try, few seconds */
 };
 
 enum pull_outcome {
@@ -42,7 +43,8 @@ enum pull_layer_state {
 /* How the caller watches.  All functions may be NULL. */
 struct pull_watch {
 	void *data;
-	int cancel_fd; /* readable: stop; -1: none */
+	int cancel_fd;       /* readable: stop; -1: none */
+	unsigned int images; /* at once, at most; 0: all */
 	void (*resolved)(void *data, size_t i, const char *digest);
 	void (*layer)(void *data, size_t i, const char *digest, enum pull_layer_state state,
 		      uint64_t current, uint64_t total, const char *note);

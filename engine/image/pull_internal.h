@@ -28,7 +28,17 @@ struct pull_layer {
 	struct layer_source source;
 };
 
-enum job_step { JOB_HEAD, JOB_MANIFEST, JOB_CHILD, JOB_CONFIG, JOB_LAYERS, JOB_SYNC, JOB_TAGS, JOB_END };
+enum job_step {
+	JOB_QUEUED,
+	JOB_HEAD,
+	JOB_MANIFEST,
+	JOB_CHILD,
+	JOB_CONFIG,
+	JOB_LAYERS,
+	JOB_SYNC,
+	JOB_TAGS,
+	JOB_END
+};
 
 struct pull_job {
 	struct pull *pull;
@@ -41,6 +51,7 @@ struct pull_job {
 	size_t at; /* which of them */
 	int endpoint;
 	enum job_step step;
+	uint64_t deadline; /* CLOCK_MONOTONIC ns; 0: none */
 	struct registry_call *call;
 	struct descriptor child; /* of an index; texts owned */
 	struct buf manifest_text, config_text;

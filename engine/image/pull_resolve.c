@@ -85,6 +85,15 @@ static void on_child(void *data, struct registry_answer *a);
 static void on_config(void *data, struct registry_answer *a);
 static void on_tags(void *data, struct registry_answer *a);
 
+/* Who is in a hurry does not wait for another try. */
+static void on_retry(void *data, uint64_t bytes, const char *retry, uint64_t delay)
+{
+	struct pull_job *j = data;
+
+	if (retry && j->deadline)
+		j->deadline = 1; /* long ago */
+}
+
 static int ask(struct pull_job *j, enum job_step step, const char *path, uint64_t max,
 	       struct err *e)
 {
@@ -101,6 +110,7 @@ static int ask(struct pull_job *j, enum job_step step, const char *path, uint64_
 		.size = max,
 		.fd = -EBADF,
 		.done = handlers[step],
+		.progress = on_retry,
 		.data = j,
 	};
 
@@ -301,6 +311,7 @@ static void on_manifest(void *data, struct registry_answer *a)
 	struct err e = ERR_INIT;
 
 	j->call = NULL;
+	j->deadline = 0;
 	if (a->e.code) {
 		manifest_failed(j, a);
 		return;

@@ -3,7 +3,7 @@
 # credentials in files and helpers; pull policies; other tools' images and ours for them.
 . "$(dirname "$0")/../lib/tap.sh"
 . "$LIB/registry.sh"
-plan 71
+plan 77
 
 trap 'registries_stop; finish' EXIT
 export HOME=$WORK/home DOCKER_CONFIG=$WORK/docker
@@ -213,6 +213,25 @@ like "up --pull always asks the registry" "$(comp up -d --pull always 2>&1)" 'Pu
 comp down -t 0 >/dev/null 2>&1
 forget "$R/team/tiny:1"
 fails "up --pull never" 1 'team/tiny:1' comp up -d --pull never
+
+# with image: and build: the registry is asked first
+both() { # both IMAGE DOCKERFILE
+	printf 'name: %s\nservices:\n  a: {image: "%s", build: {dockerfile_inline: "%s"}, stop_signal: KILL}\n' \
+		"$P" "$1" "$2" >b.yaml
+	comp -f b.yaml up --no-start 2>&1
+}
+like "what a registry has is not built" "$(both "$R/team/tiny:1" 'FROM nowhere:1')" 'tiny:1 Pulled'
+out=$(both "$R/team/none:1" "FROM $R/team/tiny:1")
+like "what it has not is" "$out" 'naming to .*team/none:1 done'
+unlike "without a warning" "$out" 'Warning|Error|no tag'
+like "nor does a registry that is not there stop it" \
+	"$(both "localhost:$(free_port)/x:1" "FROM $R/team/tiny:1")" 'naming to .*x:1 done'
+forget "$R/team/none:1"
+fails "--ignore-buildable pulls nothing that can be built" 0 'Skipped' \
+	comp -f b.yaml pull --ignore-buildable
+comp -f b.yaml down --rmi all -t 0 >/dev/null 2>&1
+forget "$R/team/tiny:1" "$R/team/tiny:2.0"
+is "one at a time" "$(COMPOSE_PARALLEL_LIMIT=1 comp --progress plain pull 2>&1 | grep -c 'tiny:.* Pulled')" 2
 
 # once a tag moves, policies differ
 policy() {

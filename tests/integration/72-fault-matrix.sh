@@ -87,7 +87,9 @@ kill -CONT "$supervisor"
 ok "C4-7 afterwards all is normal" c restart -t 0 db
 is "C4-7 with the same supervisor" "$(supervisor_pid)" "$supervisor"
 
-# Pids that mean somebody else now.
+# Pids that mean somebody else now.  A process is known by pid and start time, and that
+# is in ticks of 10 ms: this one must not be as old as those it stands in for.
+sleep 0.1
 sleep 86400 &
 innocent=$!
 for record in "$COMP_RUN/$P"/monitors/*; do

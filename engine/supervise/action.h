@@ -33,8 +33,9 @@ enum wait_condition {
 	WAIT_STARTED,
 	WAIT_HEALTHY,
 	WAIT_COMPLETED, /* exited with code 0 */
-	WAIT_RUNNING,   /* up --wait: running, and healthy if it has a check; an
-			 * exit with code 0 and no restart counts as done */
+	WAIT_RUNNING,   /* up --wait: running, and healthy if it has a check, else
+			 * for about 500 ms; an exit with code 0 and no restart
+			 * counts as done */
 	WAIT_STOPPED,   /* exited with any code */
 	WAIT_CONDITION_MAX,
 };

@@ -19,6 +19,8 @@
 #include "base/path.h"
 #include "volumes/volume.h"
 
+#define SETTLE_NS (500 * NSEC_PER_MSEC)
+
 enum step { STEP_PENDING, STEP_ACTIVE, STEP_DONE, STEP_FAILED, STEP_SKIPPED };
 
 struct apply {
@@ -29,6 +31,8 @@ struct apply {
 	struct action_list actions;
 	enum step *steps;
 	struct source **deadlines; /* of waits that have one */
+	struct source **settling;  /* of waits for what has only just started */
+	uint64_t *settled_at;      /* CLOCK_MONOTONIC; 0: not asked yet */
 	bool *launched;            /* of starts: begun, not only waiting for a stop to end */
 	bool begun, takes_down, keep_going, stopped, pumping;
 	struct err err; /* the first */
@@ -75,6 +79,7 @@ static void step_done(struct apply *a, size_t i)
 {
 	a->steps[i] = STEP_DONE;
 	source_clear(&a->deadlines[i]);
+	source_clear(&a->settling[i]);
 }
 
 static void step_failed(struct apply *a, size_t i, const struct err *e)
@@ -82,6 +87,7 @@ static void step_failed(struct apply *a, size_t i, const struct err *e)
 	const struct action *act = &a->actions.items[i];
 
 	source_clear(&a->deadlines[i]);
+	source_clear(&a->settling[i]);
 	if (act->optional) {
 		say_action(a, act, "warning", e->msg, NULL);
 		a->steps[i] = STEP_DONE;
@@ -96,9 +102,13 @@ static void step_failed(struct apply *a, size_t i, const struct err *e)
 
 static void apply_free(struct apply *a)
 {
-	for (size_t i = 0; i < a->actions.n; i++)
+	for (size_t i = 0; i < a->actions.n; i++) {
 		source_free(a->deadlines[i]);
+		source_free(a->settling[i]);
+	}
 	free(a->deadlines);
+	free(a->settling);
+	free(a->settled_at);
 	free(a->launched);
 	free(a->steps);
 	action_list_done(&a->actions);
@@ -261,12 +271,56 @@ static enum verdict judge(const struct action *act, const struct container *c, s
 	}
 }
 
+static void check_wait(struct apply *a, size_t i, struct container *c);
+
+static void on_settled(struct source *s, void *data)
+{
+	struct apply *a = data;
+
+	for (size_t i = 0; i < a->actions.n; i++) {
+		struct container *c;
+
+		if (a->settling[i] != s || a->steps[i] != STEP_ACTIVE)
+			continue;
+		c = container_find(a->sv, a->actions.items[i].object);
+		if (c)
+			check_wait(a, i, c);
+		break;
+	}
+	apply_pump(a);
+}
+
+/* Running says little of what was started a moment ago and has no health check: it
+ * gets as long to fail as Docker Compose, which first looks after 500 ms, gives it.
+ * That is counted once, so what comes and goes by its restart policy passes too. */
+static bool is_settled(struct apply *a, size_t i, const struct container *c)
+{
+	if (a->actions.items[i].condition != WAIT_RUNNING || c->rec->status != CONTAINER_RUNNING ||
+	    c->rec->health != HEALTH_NONE)
+		return true;
+	if (a->settled_at[i])
+		return now_mono_ns() >= a->settled_at[i];
+	if (now_real_ns() - c->rec->started_at >= SETTLE_NS)
+		return true;
+	a->settled_at[i] = now_mono_ns() + SETTLE_NS;
+	a->settling[i] = loop_add_timer(a->sv->loop, SETTLE_NS, on_settled, a);
+	return false;
+}
+
+static enum verdict judge_settled(struct apply *a, size_t i, const struct container *c,
+				  struct err *e)
+{
+	enum verdict v = judge(&a->actions.items[i], c, e);
+
+	return v == YES && !is_settled(a, i, c) ? NOT_YET : v;
+}
+
 static void check_wait(struct apply *a, size_t i, struct container *c)
 {
 	struct action *act = &a->actions.items[i];
 	struct err e = ERR_INIT;
 
-	switch (judge(act, c, &e)) {
+	switch (judge_settled(a, i, c, &e)) {
 	case YES:
 		say_action(a, act, "done",
 			   c->rec->status == CONTAINER_EXITED ? "Exited"
@@ -472,7 +526,7 @@ static int on_container(struct apply *a, size_t i, struct container *c, struct e
 		r = container_remove(c, act->with_volumes, e);
 		return r < 0 ? r : 1;
 	default: /* ACTION_WAIT */
-		if (judge(act, c, NULL) == NOT_YET)
+		if (judge_settled(a, i, c, NULL) == NOT_YET)
 			say_action(a, act, "working", action_doing(act), NULL);
 		if (act->timeout > 0)
 			a->deadlines[i] = loop_add_timer(a->sv->loop, (uint64_t)act->timeout,
@@ -871,6 +925,8 @@ void apply_request(struct supervisor *sv, struct control_conn *conn, json *messa
 		a->stopped = true;
 	a->steps = xcalloc(a->actions.n, sizeof(*a->steps));
 	a->deadlines = xcalloc(a->actions.n, sizeof(*a->deadlines));
+	a->settling = xcalloc(a->actions.n, sizeof(*a->settling));
+	a->settled_at = xcalloc(a->actions.n, sizeof(*a->settled_at));
 	a->launched = xcalloc(a->actions.n, sizeof(*a->launched));
 	a->takes_down = takes_down(&a->actions);
 	a->keep_going = a->takes_down || json_get_bool(message, "keep_going", false);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # up and down: what a service becomes, what a second up changes, what stays and goes.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 76
+plan 78
 
 c() {
 	comp -p "$P" "$@"
@@ -255,11 +255,16 @@ services:
     profiles: [bad]
     depends_on: {broken: {condition: service_completed_successfully}}
   broken: {image: tiny, profiles: [bad], command: "sh -c 'exit 7'"}
+  brief: {image: tiny, profiles: [sick], command: "sh -c 'sleep 0.2; exit 3'"}
+  looping: {image: tiny, profiles: [sick], restart: always, command: "sh -c 'sleep 0.2; exit 3'"}
 E
 ok "up --wait" comp -p "$P" up --wait
 like "waited until it was healthy" "$(c ps slow --format '{{.Status}}')" '\(healthy\)'
 is "what depends on it came after" "$(c ps after --format '{{.State}}')" running
 fails "up --wait of what gets unhealthy" 1 "container $P-sick-1 is unhealthy" comp -p "$P" --progress quiet up --wait sick
+fails "up --wait of what fails soon after its start" 1 "container $P-brief-1 exited \\(3\\)" \
+	comp -p "$P" --progress quiet up --wait brief
+ok "up --wait of what restarts for ever" comp -p "$P" --progress quiet up --wait looping
 fails "a dependency that does not complete" 1 "service \"broken\" didn't complete successfully: exit 7" \
 	comp -p "$P" --progress quiet up -d bad
 is "leaves what depends on it unstarted" "$(c ps -a bad --format '{{.State}}')" created

@@ -152,7 +152,7 @@ BUILD_PACKAGES := gcc libc6-dev make pkg-config libyaml-dev libnl-3-dev libnl-ro
 	libjson-c-dev libseccomp-dev libcap-dev libarchive-dev libssl-dev libnftables-dev \
 	libcurl4-openssl-dev musl-tools
 DEMO_PACKAGES  := mmdebstrap ca-certificates curl
-CHECK_PACKAGES := libcmocka-dev busybox-static skopeo umoci nftables iproute2 python3 attr zstd jq \
+CHECK_PACKAGES := libcmocka-dev busybox-static skopeo umoci nftables iproute2 python3 attr e2fsprogs zstd jq \
 	curl procps mmdebstrap shellcheck systemd docker-registry \
 	apache2-utils openssl podman docker.io
 VM_PACKAGES    := mmdebstrap qemu-system-x86 e2fsprogs
@@ -204,7 +204,8 @@ check-vm:
 FAULT_POINTS ?= all
 check-faults:
 	$(MAKE) FLAVOR=release all faulty build/release/lib/faultstep
-	for t in integration/70-kill-points integration/71-errors faults/allocations; do \
+	for t in integration/70-kill-points integration/71-errors integration/74-power-loss \
+		faults/allocations; do \
 		FLAVOR=release COMP_BIN=$(CURDIR)/build/release/comp \
 		FAULT_POINTS=$(FAULT_POINTS) bash tests/$$t.sh || exit 1; done
 

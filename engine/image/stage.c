@@ -602,7 +602,8 @@ static int publish_ref(struct stage *st, const char *canonical, const char *id, 
 	_cleanup_(free_p) char *path = ref_record_path(canonical);
 	_cleanup_(free_p) char *text = ref_record_text(canonical, id);
 	_cleanup_(free_p) char *old = NULL;
-	int r = file_write_atomic(st->fd, path, text, strlen(text), 0600, false, e);
+	/* Durable: the rest was synced before the lock was taken, this was not. */
+	int r = file_write_atomic(st->fd, path, text, strlen(text), 0600, true, e);
 
 	if (r < 0)
 		return r;

@@ -293,6 +293,7 @@ int record_from_json(json *j, struct record **out, struct err *e)
 	r->oneoff = json_get_bool(j, "oneoff", false);
 	r->pre_start = (int)json_get_int(j, "pre_start", 0);
 	r->created = json_get_u64(j, "created", 0);
+	r->saved = json_get_u64(j, "saved", 0);
 	r->status = (enum container_status)status;
 	snprintf(r->boot_id, sizeof(r->boot_id), "%s", boot ? boot : "");
 	r->pid = (pid_t)json_get_int(j, "pid", 0);
@@ -336,6 +337,15 @@ static char *file_of(const struct dirs *d, const char *project, const char *id, 
  */
 #define NAME  "state.json"
 #define OTHER ".state.json"
+
+/* Nothing of that waits for the disk: after a power failure both may be torn, or as they
+ * were some changes ago.  So when a command has ended record_settle syncs the current
+ * one, and before that is written over again it becomes KEPT, a third file in turn.
+ * NEW is a link that says in which boot the container was made, until it was settled
+ * the first time: a link has no data that could be lost.
+ */
+#define KEPT ".kept.json"
+#define NEW  ".new"
 
 #define SUM_KEY ",\"sum\":\""
 
@@ -390,20 +400,106 @@ static int change_places(int dir, bool durable)
 	return durable && fsync(dir) < 0 ? -errno : 0;
 }
 
-int record_save(const struct record *r, const struct dirs *d, bool durable, struct err *e)
+static const char *this_boot(void)
+{
+	static char boot[BOOT_ID_MAX];
+
+	if (!*boot && proc_boot_id(boot, NULL) < 0)
+		*boot = '\0';
+	return boot;
+}
+
+/* The file that was synced is OTHER now, the next to be written over. */
+static int keep(int dir)
+{
+	if (renameat2(dir, OTHER, dir, KEPT, RENAME_EXCHANGE) < 0 &&
+	    ((errno != ENOENT && errno != EINVAL) || renameat(dir, OTHER, dir, KEPT) < 0) &&
+	    errno != ENOENT)
+		return -errno;
+	return 0;
+}
+
+static int mark_new(int dir)
+{
+	if (faccessat(dir, NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	return symlinkat(this_boot(), dir, NEW) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+/* Was it made in a boot that ended before the first record_settle? */
+static bool was_cut_short(const char *dir)
+{
+	_cleanup_(free_p) char *path = path_join(dir, NEW);
+	char boot[BOOT_ID_MAX];
+	ssize_t n = readlink(path, boot, sizeof(boot) - 1);
+
+	if (n < 0)
+		return false;
+	boot[n] = '\0';
+	return !streq(boot, this_boot());
+}
+
+int record_save(struct record *r, const struct dirs *d, bool durable, struct err *e)
 {
 	_cleanup_(free_p) char *path = dirs_container(d, r->project, r->id);
 	_cleanup_(fd_closep) int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_(json_unrefp) json *j = record_to_json(r);
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	uint64_t now = now_real_ns();
 	int ret = dir < 0 ? -errno : 0;
 
+	r->saved = now > r->saved ? now : r->saved + 1;
+	json_put_u64(j, "saved", r->saved);
 	add_text(&b, j);
+	if (ret == 0)
+		ret = mark_new(dir);
 	if (ret == 0)
 		ret = write_over(dir, &b, durable);
 	if (ret == 0)
 		ret = change_places(dir, durable);
+	if (ret == 0 && r->settled)
+		ret = keep(dir);
+	if (ret == 0)
+		r->settled = false;
 	return ret < 0 ? err_errno(e, -ret, "write %s/" NAME, path) : 0;
+}
+
+void record_settle_start(const struct record *r, const struct dirs *d)
+{
+	static const char *const names[] = { NAME, "spec.json" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names) && !r->settled; i++) {
+		_cleanup_(free_p) char *path = file_of(d, r->project, r->id, names[i]);
+		_cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+		if (fd >= 0)
+			(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	}
+}
+
+static int sync_file(int dir, const char *name)
+{
+	_cleanup_(fd_closep) int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+int record_settle(struct record *r, const struct dirs *d, struct err *e)
+{
+	_cleanup_(free_p) char *path = dirs_container(d, r->project, r->id);
+	_cleanup_(fd_closep) int dir = -EBADF;
+	int ret;
+
+	if (r->settled)
+		return 0;
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ret = dir < 0 ? -errno : sync_file(dir, NAME);
+	if (ret == 0 && unlinkat(dir, NEW, 0) == 0)
+		ret = sync_file(dir, "spec.json");
+	if (ret == 0 && fsync(dir) < 0)
+		ret = -errno;
+	r->settled = ret == 0;
+	return ret < 0 ? err_errno(e, -ret, "sync %s", path) : 0;
 }
 
 static int load_one(const char *path, struct record **out, struct err *e)
@@ -438,6 +534,26 @@ static bool may_be_good(int r)
 	}
 }
 
+/* After another boot, of all that is whole the last; @r: what loading NAME to @out gave. */
+static int load_last(const struct dirs *d, const char *project, const char *id, int r,
+		     struct record **out)
+{
+	static const char *const names[] = { OTHER, KEPT };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_(free_p) char *path = file_of(d, project, id, names[i]);
+		_cleanup_(record_freep) struct record *more = NULL;
+
+		if (load_one(path, &more, NULL) < 0 || (r == 0 && more->saved <= (*out)->saved))
+			continue;
+		if (r == 0)
+			record_free(*out);
+		*out = TAKE_PTR(more);
+		r = 0;
+	}
+	return r;
+}
+
 int record_load(const struct dirs *d, const char *project, const char *id, struct record **out,
 		struct err *e)
 {
@@ -445,11 +561,16 @@ int record_load(const struct dirs *d, const char *project, const char *id, struc
 	_cleanup_(free_p) char *other = file_of(d, project, id, OTHER);
 	int r = load_one(path, out, e);
 
+	if (r == 0 && !streq((*out)->boot_id, this_boot()))
+		r = load_last(d, project, id, r, out);
+
 	for (int tries = 0; r < 0 && !may_be_good(r) && tries < 3; tries++) {
 		/* Read while it was written, or damaged for good: then what it was before. */
 		if (load_one(tries < 2 ? path : other, out, NULL) == 0)
 			r = 0;
 	}
+	if (r < 0 && !may_be_good(r))
+		r = load_last(d, project, id, r, out);
 	if (r < 0)
 		return r;
 	if (!streq((*out)->id, id) || !streq((*out)->project, project)) {
@@ -479,6 +600,15 @@ static int by_name(const void *a, const void *b)
 	const struct record *x = *(struct record *const *)a, *y = *(struct record *const *)b;
 
 	return strverscmp(x->name, y->name);
+}
+
+/* Power was lost while it was made: it never was, and the supervisor sweeps it. */
+static bool cut_short(const struct dirs *d, const char *project, const char *id)
+{
+	_cleanup_(free_p) char *path = dirs_container(d, project, id);
+	_cleanup_(free_p) char *state = path_join(path, NAME);
+
+	return was_cut_short(path) && unlink(state) == 0;
 }
 
 uint64_t record_generation(const struct dirs *d, const char *project)
@@ -512,6 +642,8 @@ int record_list_load(const struct dirs *d, const char *project, struct record_li
 		if (entry->d_name[0] == '.')
 			continue;
 		ret = record_load(d, project, entry->d_name, &r, &why);
+		if (ret < 0 && !may_be_good(ret) && cut_short(d, project, entry->d_name))
+			continue;
 		if (ret < 0) {
 			out->newer |= ret == -EPROTO;
 			/* Without a record: made up to its directory and no further; the

@@ -59,6 +59,8 @@ struct published_port {
 struct record {
 	/* Copied from the spec, so that listing reads one small file. */
 	char *id, *name, *project, *service, *image, *image_id, *config_hash;
+	bool settled;   /* not saved since record_settle; not in the file */
+	uint64_t saved; /* when; a later one is larger */
 	char *command; /* argv joined by spaces, for `ps` */
 	int number;
 	bool oneoff;
@@ -109,7 +111,14 @@ json *record_to_json(const struct record *r);
 int record_from_json(json *j, struct record **out, struct err *e);
 
 /* Write DIR/state.json.  @durable: fsync; for what must survive power loss. */
-int record_save(const struct record *r, const struct dirs *d, bool durable, struct err *e);
+int record_save(struct record *r, const struct dirs *d, bool durable, struct err *e);
+
+/* Make the record and spec.json survive power loss, as they were saved last; until then
+ * they are what record_settle found the last time, or, when it never came to that, as
+ * if the container had not been made.  For many: record_settle_start all first, which
+ * does not wait. */
+void record_settle_start(const struct record *r, const struct dirs *d);
+int record_settle(struct record *r, const struct dirs *d, struct err *e);
 int record_load(const struct dirs *d, const char *project, const char *id, struct record **out,
 		struct err *e);
 

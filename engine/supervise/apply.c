@@ -189,6 +189,8 @@ static void apply_end(struct apply *a)
 		next_generation(sv);
 	sv->applies = a->next;
 	leaving = !sv->applies && supervisor_sweep(sv);
+	if (supervisor_settle(sv, &e) < 0 && !a->err.code)
+		a->err = e;
 	reply_end(a, leaving);
 	if (leaving && !a->conn)
 		loop_quit(sv->loop, 0); /* nobody there whose going would end us */

@@ -64,6 +64,7 @@ void container_save(struct container *c, bool durable)
 	struct err e = ERR_INIT;
 	int r = record_save(c->rec, c->sv->dirs, durable, &e);
 
+	supervisor_settle_soon(c->sv);
 	c->unsaved = r < 0 && r != -ENOENT; /* without its directory it is as good as gone */
 	if (r < 0 && !again)
 		supervisor_log(c->sv, "%s: %s", c->rec->name, e.msg);

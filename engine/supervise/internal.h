@@ -68,6 +68,7 @@ struct supervisor {
 	/* While a plan takes things down, links and networks are collected and go
 	 * in one request: the kernel takes as long for one link as for hundreds. */
 	bool collect_links;
+	struct source *settle_timer;
 	char **doomed_links, **doomed_networks, **doomed_dirs;
 	struct apply *applies; /* the first runs, the others wait */
 	struct session *sessions;
@@ -273,5 +274,9 @@ void supervisor_log(struct supervisor *sv, const char *fmt, ...) _printf_(2, 3);
 void supervisor_check_idle(struct supervisor *sv);
 /* Nothing is left of the project: remove its directories. True when so. */
 bool supervisor_sweep(struct supervisor *sv);
+/* Make all records survive power loss: before a command is told that it is done, and
+ * some seconds after any other change. */
+int supervisor_settle(struct supervisor *sv, struct err *e);
+void supervisor_settle_soon(struct supervisor *sv);
 
 #endif

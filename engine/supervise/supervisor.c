@@ -29,6 +29,7 @@
 #define ANSWER_TIMEOUT_MS 8000
 #define HOLDER_LOOK_MS    5 /* how often to try a supervisor that does not answer yet */
 #define LINGER            (200 * NSEC_PER_MSEC)
+#define SETTLE_AFTER      (5 * NSEC_PER_SEC) /* as the journals of file systems do */
 
 extern char **environ;
 
@@ -538,6 +539,58 @@ bool supervisor_sweep(struct supervisor *sv)
 		(void)rmdir(networks); /* another root's owner may have networks: stays */
 	}
 	return true;
+}
+
+/* What went and came below them; one whose names did not change costs nothing. */
+static int sync_names(const struct supervisor *sv, struct err *e)
+{
+	_cleanup_(free_p) char *containers = dirs_containers(sv->dirs, sv->project);
+	_cleanup_(free_p) char *networks = dirs_networks(sv->dirs);
+	_cleanup_(free_p) char *projects = dirs_projects(sv->dirs);
+	const char *const dirs[] = { containers, networks, projects, sv->dirs->root };
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		_cleanup_(fd_closep) int fd = open(dirs[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		if (fd < 0 ? errno != ENOENT : fsync(fd) < 0)
+			return err_errno(e, errno, "sync %s", dirs[i]);
+	}
+	return 0;
+}
+
+int supervisor_settle(struct supervisor *sv, struct err *e)
+{
+	struct err e2 = ERR_INIT;
+	int r = 0;
+
+	MAP_FOREACH (entry, &sv->containers) {
+		const struct container *c = entry->value;
+
+		record_settle_start(c->rec, sv->dirs);
+	}
+	MAP_FOREACH (entry, &sv->containers) {
+		struct container *c = entry->value;
+
+		err_keep_first(&r, e, record_settle(c->rec, sv->dirs, &e2), &e2);
+	}
+	err_keep_first(&r, e, sync_names(sv, &e2), &e2);
+	source_clear(&sv->settle_timer);
+	return r;
+}
+
+static void on_settle_timer(struct source *s, void *data)
+{
+	struct supervisor *sv = data;
+	struct err e = ERR_INIT;
+
+	if (supervisor_settle(sv, &e) < 0)
+		supervisor_log(sv, "%s", e.msg);
+}
+
+void supervisor_settle_soon(struct supervisor *sv)
+{
+	if (!sv->settle_timer)
+		sv->settle_timer = loop_add_timer(sv->loop, SETTLE_AFTER, on_settle_timer, sv);
 }
 
 /* ---- start

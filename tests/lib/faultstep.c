@@ -17,6 +17,8 @@
  *	-t SECONDS  how long COMP may take (30)
  *	-w          count every call that can fail, reading ones and mmap(2) too
  *	-v          print each counted call
+ *	-r DIR      count only what changes names or contents on the file system of DIR
+ *	-x COMMAND  `sh -c COMMAND N CALL` before each counted call, while it waits
  *
  * In the file: calls (counted), hit (the call, empty when N was not reached),
  * status (of COMP, 128 + signal), hang (1: COMP did not end in time and was killed),
@@ -38,6 +40,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
@@ -76,6 +79,8 @@ static enum mode mode;
 static unsigned long target;
 static bool all, wide, verbose, leaving;
 static const char *wanted_code;
+static const char *hook;
+static dev_t only_device;
 static unsigned long counted;
 static char hit[512], crashed[256], code_used[16];
 static ino_t own_pidns;
@@ -301,6 +306,48 @@ static bool counts(const struct tracee *t, const struct call *c, const __u64 *ar
 	}
 }
 
+/* -r: is what the call changes on that file system? */
+static bool on_device(const struct tracee *t, const struct call *c, const __u64 *args)
+{
+	char at[64], path[200] = "";
+	struct stat st;
+
+	if (!only_device)
+		return true;
+	if (!changes_files(c->nr))
+		return false;
+	if (c->path >= 0)
+		read_string(t->pid, args[c->path], path, sizeof(path));
+	if (path[0] == '/') { /* as the process sees it, without its last component */
+		char whole[300];
+
+		*(strrchr(path + 1, '/') ?: path + 1) = '\0';
+		snprintf(whole, sizeof(whole), "/proc/%d/root%s", t->pid, path);
+		return stat(whole, &st) == 0 && st.st_dev == only_device;
+	}
+	if (c->path >= 0 && (c->path == 0 || (int)args[c->path - 1] == AT_FDCWD))
+		snprintf(at, sizeof(at), "/proc/%d/cwd", t->pid);
+	else
+		snprintf(at, sizeof(at), "/proc/%d/fd/%d", t->pid,
+			 (int)args[c->path > 0 ? c->path - 1 : 0]);
+	return stat(at, &st) == 0 && st.st_dev == only_device;
+}
+
+static void run_hook(const char *text)
+{
+	char n[24];
+	pid_t pid;
+
+	snprintf(n, sizeof(n), "%lu", counted);
+	pid = vfork();
+	if (pid == 0) {
+		execl("/bin/sh", "sh", "-c", hook, n, text, NULL);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, NULL, 0) < 0)
+		die("run the command of -x");
+}
+
 static void describe(const struct tracee *t, const struct call *c, const __u64 *args, char *out,
 		     size_t n)
 {
@@ -380,13 +427,15 @@ static void on_entry(struct tracee *t, const struct ptrace_syscall_info *info)
 	const struct call *c = call_of(info->entry.nr);
 	char text[400];
 
-	if (!c || !t->ours || !counts(t, c, info->entry.args))
+	if (!c || !t->ours || !counts(t, c, info->entry.args) || !on_device(t, c, info->entry.args))
 		return;
 	counted++;
-	if (verbose) {
+	if (verbose || hook)
 		describe(t, c, info->entry.args, text, sizeof(text));
+	if (verbose)
 		fprintf(stderr, "%lu %s\n", counted, text);
-	}
+	if (hook)
+		run_hook(text);
 	if (mode != COUNT && counted == target) {
 		describe(t, c, info->entry.args, hit, sizeof(hit));
 		if (!strike(t, c))
@@ -718,10 +767,11 @@ int main(int argc, char **argv)
 {
 	const char *out = NULL;
 	uint64_t seconds = 30;
+	struct stat st;
 	sigset_t chld;
 	int o, at;
 
-	while ((o = getopt(argc, argv, "+o:t:wv")) != -1) {
+	while ((o = getopt(argc, argv, "+o:t:wvr:x:")) != -1) {
 		if (o == 'o')
 			out = optarg;
 		else if (o == 't')
@@ -730,10 +780,14 @@ int main(int argc, char **argv)
 			wide = true;
 		else if (o == 'v')
 			verbose = true;
+		else if (o == 'x')
+			hook = optarg;
+		else if (o == 'r' && stat(optarg, &st) == 0)
+			only_device = st.st_dev;
 	}
 	at = parse(argc, argv);
 	if (at < 0 || at >= argc) {
-		fprintf(stderr, "usage: faultstep [-o FILE] [-t SECONDS] [-wv] "
+		fprintf(stderr, "usage: faultstep [-o FILE] [-t SECONDS] [-wv] [-r DIR] [-x COMMAND] "
 				"count | kill N self|all | errno N CODE  COMP ARG...\n");
 		return 125;
 	}

@@ -3,6 +3,7 @@
 #define TESTS_LIB_FAULTSTEP_CALLS_H
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -157,6 +158,26 @@ static const struct call calls[] = {
 	C(waitid, WIDE, 0, -2, "EINTR"),
 };
 #undef C
+
+/* Names and contents of files: from openat(2) to setxattr(2) in the list, and the old ones. */
+static bool changes_files(long nr)
+{
+	bool yes = true;
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		if (calls[i].nr == SYS_mount)
+			yes = false;
+#ifdef __x86_64__
+		if (calls[i].nr == SYS_open)
+			yes = true;
+		if (calls[i].nr == SYS_fork)
+			return false;
+#endif
+		if (calls[i].nr == nr)
+			return yes;
+	}
+	return false;
+}
 
 static const struct {
 	const char *name;

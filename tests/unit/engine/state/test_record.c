@@ -66,7 +66,7 @@ static struct record *new_record(const char *id, const char *name)
 	return r;
 }
 
-static void save(const struct place *p, const struct record *r)
+static void save(const struct place *p, struct record *r)
 {
 	_cleanup_(free_p) char *dir = dirs_container(&p->dirs, r->project, r->id);
 	struct err e = ERR_INIT;

@@ -36,7 +36,7 @@ _Noreturn void process_fail(int error_fd, const struct err *e, int code)
 	/* Smaller than PIPE_BUF, so all or nothing; a reader that is gone is no reason to linger.
 	 */
 	if (error_fd >= 0)
-		(void)!write(error_fd, e, sizeof(*e));
+		(void)retry_eintr(write(error_fd, e, sizeof(*e)));
 	else
 		dprintf(STDERR_FILENO, "%s\n", e->msg);
 	_exit(code);

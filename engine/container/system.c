@@ -116,7 +116,7 @@ static int write_sysctl(int proc, const char *key, const char *value, struct err
 	fd = (int)syscall(SYS_openat2, proc, path, &how, sizeof(how));
 	if (fd < 0)
 		return err_errno(e, errno, "sysctl %s", key);
-	if (write(fd, value, strlen(value)) < 0)
+	if (retry_eintr(write(fd, value, strlen(value))) < 0)
 		return err_errno(e, errno, "sysctl %s=%s", key, value);
 	return 0;
 }

@@ -180,10 +180,10 @@ K=$REGISTRY
 printf '{"auths": {"%s": {"auth": "%s"}}}' "$K" "$(printf alice:wonder | base64)" \
 	>"$DOCKER_CONFIG/config.json"
 tiny_image "$K/public/tiny:1"
-comp tag "$K/public/tiny:1" "$K/private/tiny:1"
 ok "push with a token" comp image push "$K/public/tiny:1"
 like "one that was asked for with the password" "$(cat "$WORK/tokens")" \
 	'^basic alice repository:public/tiny:pull,push$'
+comp tag "$K/public/tiny:1" "$K/private/tiny:1"
 like "a mount asks to read the other repository" "$(comp image push "$K/private/tiny:1" 2>&1)" \
 	'Mounted public/tiny'
 forget "$K/private/tiny:1"

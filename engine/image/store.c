@@ -192,6 +192,8 @@ int image_record_read(struct store *s, const char *id, struct image_record *out,
 	*out = (struct image_record){ 0 };
 	snprintf(path, sizeof(path), "images/%s", digest_hex(id));
 	r = json_read_file(s->fd, path, RECORD_MAX, &o, e);
+	if (r == -ENOENT) /* it has never been here, or was removed since its name was read */
+		return err_set(e, ENOENT, "no such image");
 	if (r < 0)
 		return r;
 	*out = (struct image_record){

@@ -8,6 +8,7 @@
 #include "engine/container/init.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 
@@ -28,13 +29,21 @@ static int prepare(const struct launch *l, struct process *p, struct err *e)
 			       .tty = s->tty,
 			       .seccomp = l->seccomp,
 			       .error_fd = l->error_fd };
-	/* Whoever called container_launch() takes us along, should it die before we are done. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		return err_errno(e, errno, "set the parent death signal");
 	return caps_from_spec(s, &p->caps, e);
 }
 
-_Noreturn void init_main(const struct launch *l, bool entered_cgroup)
+/* Whoever called container_launch() takes us along, should it die before we are done.  If it
+ * died before it could, nobody knows of us (and getppid(2) is 0 in a new pid namespace). */
+static int die_with(int parent, struct err *e)
+{
+	struct pollfd p = { .fd = parent, .events = POLLIN };
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return err_errno(e, errno, "set the parent death signal");
+	return poll(&p, 1, 0) > 0 ? err_set(e, ESRCH, "comp went away") : 0;
+}
+
+_Noreturn void init_main(const struct launch *l, int parent, bool entered_cgroup)
 {
 	struct setup setup = {
 		.l = l,
@@ -53,6 +62,8 @@ _Noreturn void init_main(const struct launch *l, bool entered_cgroup)
 	struct err e = ERR_INIT;
 	int r = process_prepare(&e);
 
+	if (r == 0)
+		r = die_with(parent, &e);
 	if (r == 0)
 		r = prepare(l, &p, &e);
 	if (r == 0)

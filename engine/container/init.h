@@ -4,8 +4,9 @@
 
 #include "engine/container/launch.h"
 
-/* Runs in the fresh clone and never returns: sets everything up and becomes the workload. */
-_Noreturn void init_main(const struct launch *l, bool entered_cgroup);
+/* Runs in the fresh clone and never returns: sets everything up and becomes the workload.
+ * @parent is a pidfd of the process that made the clone. */
+_Noreturn void init_main(const struct launch *l, int parent, bool entered_cgroup);
 
 /* `init: true`: start the workload as a child and become comp-init, which as pid 1 passes
  * signals on to it, reaps orphans, and exits as it did. */

@@ -26,9 +26,12 @@ static uint64_t new_namespaces(const struct container_spec *s)
 int container_launch(const struct launch *l, pid_t *pid, int *pidfd, struct err *e)
 {
 	struct clone_args args = { .exit_signal = SIGCHLD, .pidfd = (uintptr_t)pidfd };
+	_cleanup_(fd_closep) int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	int cgroup = l->cgroup ? cgroup_clone_fd(l->cgroup) : -EBADF;
 	long child;
 
+	if (self < 0)
+		return err_errno(e, errno, "open a pidfd of ourselves");
 	args.flags = CLONE_PIDFD | new_namespaces(l->spec);
 	/* For our children only; we stay where we are, but have no other child. */
 	if (l->pidns_fd >= 0 && setns(l->pidns_fd, CLONE_NEWPID) < 0)
@@ -41,7 +44,7 @@ int container_launch(const struct launch *l, pid_t *pid, int *pidfd, struct err 
 	if (child < 0)
 		return err_errno(e, errno, "clone the container's first process");
 	if (child == 0)
-		init_main(l, cgroup >= 0);
+		init_main(l, self, cgroup >= 0);
 	*pid = (pid_t)child;
 	return 0;
 }

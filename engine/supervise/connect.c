@@ -21,7 +21,9 @@
 #include "net/netns.h"
 
 #define AWAIT_TRIES     14 /* with pauses of 1, 2, … ms: 91 ms in all */
-#define FIREWALL_LINGER (20 * NSEC_PER_MSEC)
+#define FIREWALL_LINGER    (20 * NSEC_PER_MSEC)
+#define FIREWALL_AGAIN     (100 * NSEC_PER_MSEC) /* after a failure; doubles to … */
+#define FIREWALL_AGAIN_MAX (60 * NSEC_PER_SEC)
 
 char *connect_pin_path(const struct supervisor *sv, const char *id)
 {
@@ -601,6 +603,14 @@ static void on_firewall_due(struct source *s, void *data)
 		supervisor_log(sv, "%s", e.msg);
 }
 
+static void firewall_later(struct supervisor *sv, uint64_t delay)
+{
+	if (sv->firewall_due)
+		source_set_timer(sv->firewall_due, delay);
+	else
+		sv->firewall_due = loop_add_timer(sv->loop, delay, on_firewall_due, sv);
+}
+
 void connect_release(struct container *c)
 {
 	struct supervisor *sv = c->sv;
@@ -608,10 +618,8 @@ void connect_release(struct container *c)
 	unpublish(c);
 	/* The port is anybody's now, so the rules must not lead to us any more.  Not
 	 * at once: where one container ends, others often do. */
-	if (sv->firewall_dirty && !sv->firewall_due)
-		sv->firewall_due = loop_add_timer(sv->loop, FIREWALL_LINGER, on_firewall_due, sv);
-	else if (sv->firewall_dirty)
-		source_set_timer(sv->firewall_due, FIREWALL_LINGER);
+	if (sv->firewall_dirty)
+		firewall_later(sv, FIREWALL_LINGER);
 	if (c->sv->nethelper)
 		(void)nethelper_names_remove(c->sv->nethelper, c->rec->id); /* absent is fine */
 }
@@ -785,9 +793,16 @@ int connect_firewall(struct supervisor *sv, struct err *e)
 	fw.networks = networks;
 	fw.ports = ports;
 	r = fw.n_networks ? firewall_apply(&fw, e) : firewall_remove(sv->table, e);
-	if (r < 0)
+	if (r < 0) {
+		/* What runs shall not stay cut off until somebody comes with a change. */
+		sv->firewall_again = sv->firewall_again
+					     ? MIN(2 * sv->firewall_again, FIREWALL_AGAIN_MAX)
+					     : FIREWALL_AGAIN;
+		firewall_later(sv, sv->firewall_again);
 		return err_wrap(e, r, "firewall");
+	}
 	sv->firewall_dirty = false;
+	sv->firewall_again = 0;
 	if (fw.n_networks)
 		watch_firewall(sv);
 	return 0;

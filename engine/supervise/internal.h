@@ -65,6 +65,7 @@ struct supervisor {
 	int firewall_watch;  /* -EBADF until there is a table */
 	struct source *firewall_source;
 	struct source *firewall_due; /* timer: see connect_release() */
+	uint64_t firewall_again;     /* ns until the next attempt, after one that failed; else 0 */
 	/* While a plan takes things down, links and networks are collected and go
 	 * in one request: the kernel takes as long for one link as for hundreds. */
 	bool collect_links;

@@ -13,6 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/syscall_filter.h"
+
 #if defined(__SANITIZE_ADDRESS__)
 #	define SANITIZED 1
 #else
@@ -162,8 +164,7 @@ int sandbox_install_filter(struct err *e)
 	if (r == 0)
 		r = SANITIZED ? allow_calls(f, sanitizer_calls, ARRAY_SIZE(sanitizer_calls))
 			      : allow_with_arguments(f);
-	if (r == 0)
-		r = seccomp_load(f);
+	r = r < 0 ? err_errno(e, -r, "make a seccomp filter") : syscall_filter_load(f, 0, e);
 	seccomp_release(f);
-	return r < 0 ? err_errno(e, -r, "install the seccomp filter") : 0;
+	return r;
 }

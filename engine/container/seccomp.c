@@ -17,12 +17,10 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-#include "base/fd.h"
 #include "base/map.h"
+#include "base/syscall_filter.h"
 #include "engine/container/caps.h"
 #include "engine/container/seccomp_rules.h"
-
-#define PROGRAM_MAX 4096 /* instructions: BPF_MAXINSNS */
 
 /* Calls newer than libseccomp 2.5 by number; since 424 all architectures
  * share them (asm-generic/unistd.h). */
@@ -133,22 +131,13 @@ static size_t newest_check(struct sock_filter *f, uint32_t newest)
 
 int seccomp_finish(struct seccomp_build *b, struct seccomp_program **out, struct err *e)
 {
-	_cleanup_(fd_closep) int fd = memfd_create("seccomp", MFD_CLOEXEC);
 	_cleanup_(buf_done) struct buf code = BUF_INIT;
 	struct seccomp_program *p;
 	size_t n, head;
-	int r;
+	int r = syscall_filter_compile(b->ctx, &code, e);
 
-	if (fd < 0)
-		return err_errno(e, errno, "memfd_create seccomp");
-	r = seccomp_export_bpf(b->ctx, fd);
 	if (r < 0)
-		return err_errno(e, -r, "seccomp: compile the filter");
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return err_errno(e, errno, "seccomp: read the filter");
-	r = fd_read_all(fd, PROGRAM_MAX * sizeof(struct sock_filter), &code);
-	if (r < 0)
-		return err_errno(e, -r, "seccomp: read the filter");
+		return r;
 	n = code.len / sizeof(struct sock_filter);
 	p = xcalloc(1, sizeof(*p) + (n + 5) * sizeof(struct sock_filter));
 	head = newest_check(p->filter, b->newest);
@@ -222,9 +211,5 @@ int seccomp_for_spec(struct seccomp_cache *c, const struct container_spec *s,
 
 int seccomp_install(const struct seccomp_program *p, struct err *e)
 {
-	struct sock_fprog prog = { .len = p->n, .filter = (struct sock_filter *)p->filter };
-
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, p->flags, &prog) < 0)
-		return err_errno(e, errno, "load the seccomp filter");
-	return 0;
+	return syscall_filter_install(p->filter, p->n, p->flags, e);
 }

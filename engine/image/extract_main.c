@@ -29,6 +29,7 @@
 
 #include "base/fd.h"
 #include "base/spawn.h"
+#include "base/syscall_filter.h"
 #include "engine/image/extract.h"
 #include "engine/image/pack_walk.h"
 #include "engine/image/tar_stream.h"
@@ -197,10 +198,9 @@ static int filter_syscalls(const struct job *job, struct err *e)
 	/* libc and libarchive ask and can live with a no. */
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(ioctl), 0);
-	if (r == 0)
-		r = seccomp_load(ctx);
+	r = r < 0 ? err_errno(e, -r, "seccomp") : syscall_filter_load(ctx, 0, e);
 	seccomp_release(ctx);
-	return r < 0 ? err_errno(e, -r, "seccomp") : 0;
+	return r;
 }
 
 static void limit(int what, uint64_t n)

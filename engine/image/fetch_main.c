@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 
 #include "base/fd.h"
+#include "base/syscall_filter.h"
 #include "engine/image/fetch.h"
 #include "engine/image/fetch_client.h"
 #include "engine/image/fetch_download.h"
@@ -46,7 +47,6 @@ static int become_nobody(struct err *e)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
 		return err_errno(e, errno, "set no_new_privs");
 	limit(RLIMIT_CORE, 0);
-	limit(RLIMIT_FSIZE, 0);
 	limit(RLIMIT_NOFILE, 256);
 	if (!SANITIZED)
 		limit(RLIMIT_DATA, MEMORY_MAX);
@@ -143,10 +143,9 @@ static int filter_syscalls(struct err *e)
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(allowed); i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
-	if (r == 0)
-		r = seccomp_load(ctx);
+	r = r < 0 ? err_errno(e, -r, "seccomp") : syscall_filter_load(ctx, 0, e);
 	seccomp_release(ctx);
-	return r < 0 ? err_errno(e, -r, "seccomp") : 0;
+	return r;
 }
 
 /* libcurl does not look at HTTP_PROXY, because in a CGI a client can set it. */
@@ -220,6 +219,7 @@ int main(int argc, char **argv)
 		r = http_new(&h, &e);
 	if (r == 0 && !SANITIZED)
 		r = filter_syscalls(&e);
+	limit(RLIMIT_FSIZE, 0); /* only now: the filter came by way of a file in memory */
 	if (r == 0 && argc == 3 && streq(argv[1], "download")) {
 		r = fetch_download(h, argv[2], &e);
 	} else if (r == 0) {

@@ -32,6 +32,32 @@ static void need_memory(void)
 		out_of_memory();
 }
 
+/* Up to and with the next bracket. */
+static size_t chunk(const char *text, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && text[i] != '{' && text[i] != '[')
+		i++;
+	return MIN(i + 1, n);
+}
+
+/* In pieces, each of which ends where an object or an array begins: json-c before 0.17 puts the
+ * next member into it whether it could be allocated or not. */
+static json *parse(struct json_tokener *tok, const char *text, size_t n, size_t *used)
+{
+	json *j;
+
+	*used = 0;
+	do {
+		errno = 0;
+		j = json_tokener_parse_ex(tok, text + *used, (int)chunk(text + *used, n - *used));
+		need_memory();
+		*used += json_tokener_get_parse_end(tok);
+	} while (json_tokener_get_error(tok) == json_tokener_continue && *used < n);
+	return j;
+}
+
 int json_parse(const char *text, size_t n, json **out, struct err *e)
 {
 	struct json_tokener *tok = json_tokener_new_ex(JSON_MAX_DEPTH);
@@ -47,17 +73,16 @@ int json_parse(const char *text, size_t n, json **out, struct err *e)
 		return err_set(e, EFBIG, "JSON document too large");
 	}
 	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_ALLOW_TRAILING_CHARS);
-	errno = 0;
-	j = json_tokener_parse_ex(tok, text, (int)n);
+	j = parse(tok, text, n, &used);
 	code = json_tokener_get_error(tok);
-	used = json_tokener_get_parse_end(tok);
 	/* A bare number is only finished by the end of the text. */
 	if (code == json_tokener_continue && !j) {
+		errno = 0;
 		j = json_tokener_parse_ex(tok, "", 1);
 		code = json_tokener_get_error(tok);
 		used = n;
+		need_memory();
 	}
-	need_memory();
 	json_tokener_free(tok);
 	while (used < n && strchr(" \t\r\n", text[used]))
 		used++;

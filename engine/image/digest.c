@@ -4,6 +4,7 @@
  * everywhere (base/util.h). */
 #include "engine/image/digest.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 struct hasher {
@@ -37,6 +38,8 @@ struct hasher *hasher_new(void)
 {
 	struct hasher *h = new0(struct hasher);
 
+	/* EVP goes on without its default context, into NULL, if that could not be made. */
+	need(OSSL_LIB_CTX_get0_global_default() != NULL);
 	h->ctx = EVP_MD_CTX_new();
 	need(h->ctx && EVP_DigestInit_ex(h->ctx, EVP_sha256(), NULL));
 	return h;

@@ -186,7 +186,7 @@ demo-down:
 
 check:
 	$(INSTALL) $(BUILD_PACKAGES) $(CHECK_PACKAGES)
-	$(MAKE) FLAVOR=release all build/release/lib/faultstep
+	$(MAKE) FLAVOR=release all faulty build/release/lib/faultstep
 	$(MAKE) FLAVOR=sanitize all unit fuzzers helpers
 	tests/lib/run-checks
 
@@ -204,10 +204,9 @@ check-vm:
 FAULT_POINTS ?= all
 check-faults:
 	$(MAKE) FLAVOR=release all faulty build/release/lib/faultstep
-	for t in integration/70-kill-points integration/71-errors integration/74-power-loss \
-		faults/allocations; do \
+	for t in 70-kill-points 71-errors 73-allocations 74-power-loss; do \
 		FLAVOR=release COMP_BIN=$(CURDIR)/build/release/comp \
-		FAULT_POINTS=$(FAULT_POINTS) bash tests/$$t.sh || exit 1; done
+		FAULT_POINTS=$(FAULT_POINTS) bash tests/integration/$$t.sh || exit 1; done
 
 bench: all $(B)/bench/floor $(B)/bench/writer
 	tests/bench/run $(B)

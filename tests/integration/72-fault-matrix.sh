@@ -434,7 +434,7 @@ cat <<'E'
 # C4-9: 30-up-down.sh, 51-graph.sh
 # C4-11: 20-image.sh
 # C4-12 C4-39: 56-log-torture.sh
-# C4-17: tests/faults/allocations.sh
+# C4-17: 73-allocations.sh
 # C4-19: tests/vm/clock.sh (make check-vm), since a machine has one clock
 # C4-21 C4-41: 54-boot.sh
 # C4-23 C4-24 C4-26: 55-concurrency.sh

@@ -72,7 +72,7 @@ Y
 	)
 	if [ -n "${ORDERS:-}" ]; then
 		export COMP_FAULT_ALLOC=$PLACE/orders
-		truncate -s $((64 + 32 * 16384)) "$COMP_FAULT_ALLOC"
+		truncate -s $((4096 + 32 * 16384)) "$COMP_FAULT_ALLOC"
 	fi
 	GROUPS_OF_PIDS=/sys/fs/cgroup/pids
 	[ -d $GROUPS_OF_PIDS ] || GROUPS_OF_PIDS=/sys/fs/cgroup
@@ -208,14 +208,14 @@ faults_step() {
 	set -- "$1" "$2" "$3" "${4:-}"
 	[ "$2" != alloc ] || faults_orders arm "$3"
 	case $2 in
-	alloc) "$STEPPER" -t 20 -o "$PLACE/report" count "$COMP" -p "$PROJECT" "${ARGV[@]}" ;;
+	alloc) faults_alloc_run ;;
 	*) "$STEPPER" $WIDE -t 20 -o "$PLACE/report" "$2" "$3" "$4" "$COMP" -p "$PROJECT" "${ARGV[@]}" ;;
 	esac >"$PLACE/stdout" 2>"$PLACE/stderr" </dev/null
 	# shellcheck disable=SC1091
 	. "$PLACE/report"
 	if [ "$2" = alloc ]; then
 		hit=$(faults_orders hit)
-		faults_orders arm 0
+		faults_orders disarm
 	fi
 	[ -n "$hit" ] && echo "$1 $2 $3 $hit $code" >>"$TRIED"
 	problem=
@@ -233,9 +233,18 @@ faults_step() {
 	echo "$seconds" >>"$FOUND.ms"
 	[ -n "$problem" ] || problem=$(faults_running)
 	[ -n "$problem" ] || problem=$(faults_down)
+	[ "$2" != alloc ] || problem+=$(faults_orders crash)
 	if [ -n "$problem" ]; then
+		[ "$2" != alloc ] || problem+=" $(faults_orders where)"
 		faults_failed "$@" "$problem"
 	fi
+}
+
+# The command as it is; the programs themselves note who crashes.
+faults_alloc_run() {
+	LIMIT=20 c "${ARGV[@]}"
+	status=$?
+	echo "calls=0 hit='' code='' status=$status hang=$((status == 124)) crashed=''" >"$PLACE/report"
 }
 
 # What an import leaves behind does not keep the next one from success, and is gone then.
@@ -353,18 +362,34 @@ faults_allocations() {
 	ORDERS=1
 }
 
-# What the file at COMP_FAULT_ALLOC knows: faults_orders sites | hit | arm SITE
+# What the file at COMP_FAULT_ALLOC knows: faults_orders sites | hit | crash | where | arm SITE
 faults_orders() {
 	python3 - "$@" <<'Y'
-import os, struct, sys
+import os, signal, struct, sys
+def text(b):
+    return b.split(bytes(1))[0].decode()
+def trace(at):
+    f.seek(at)
+    frames = struct.iter_unpack("<Q40s", f.read(40 * 48))
+    return "".join(f" {text(name)}+{offset:#x}" for offset, name in frames if offset)
 with open(os.environ["COMP_FAULT_ALLOC"], "r+b") as f:
     if sys.argv[1] == "arm":
         f.write(struct.pack("<QQ", int(sys.argv[2]), 0))
+        f.write(bytes(4096 - 16))
+    elif sys.argv[1] == "disarm":
+        f.write(bytes(8))
+    elif sys.argv[1] == "crash":
+        f.seek(32)
+        n, sig, program = struct.unpack("<QQ16s", f.read(32))
+        if n:
+            print(f"{n} crashed: {text(program)} {signal.Signals(sig).name}:{trace(64)}")
+    elif sys.argv[1] == "where":
+        print(f"failed at:{trace(2048)}")
     elif sys.argv[1] == "hit":
         _, site, program = struct.unpack("<QQ16s", f.read(32))
         print(f"{program.rstrip(bytes(1)).decode()}[{site}]" if site else "")
     else:
-        f.seek(64)
+        f.seek(4096)
         for site, count, program in struct.iter_unpack("<QQ16s", f.read()):
             if site:
                 print(site, program.rstrip(bytes(1)).decode(), count)
@@ -378,7 +403,7 @@ faults_sites() {
 		exit 1
 	}
 	truncate -s 0 "$COMP_FAULT_ALLOC"
-	truncate -s $((64 + 32 * 16384)) "$COMP_FAULT_ALLOC"
+	truncate -s $((4096 + 32 * 16384)) "$COMP_FAULT_ALLOC"
 	c "${ARGV[@]}" >/dev/null 2>&1
 	faults_orders sites
 	[ "$1" != import ] || faults_imported >&2

@@ -11,7 +11,7 @@
 plan 7
 
 commands="up down restart recreate import"
-declare -A samples=([up]=110 [down]=20 [restart]=20 [recreate]=25 [import]=25)
+declare -A samples=([up]=70 [down]=15 [restart]=15 [recreate]=20 [import]=20)
 WIDE=
 faults_allocations
 faults_begin

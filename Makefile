@@ -24,7 +24,7 @@ endif
 CPPFLAGS += -I. -D_GNU_SOURCE -D_FORTIFY_SOURCE=2
 STD	:= -std=gnu17 -fno-strict-aliasing -fstack-protector-strong
 LDFLAGS	+= -Wl,--as-needed -Wl,-z,relro
-LIBS	:= -lyaml -ljson-c -lnl-route-3 -lnl-3 -lseccomp -lcap -lcrypto -lm
+LIBS	:= -lyaml -ljson-c -lnl-route-3 -lnl-3 -lseccomp -lcap -lnettle
 CPPFLAGS += -I/usr/include/libnl3
 
 ifeq ($(FLAVOR),sanitize)
@@ -93,9 +93,9 @@ $(B)/comp: $(B)/obj/cli/main.o $(call archives,cli)
 $(B)/comp-nft: $(B)/obj/net/nft_main.o $(call archives,net)
 	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ -lnftables -ljson-c
 $(B)/comp-extract: $(B)/obj/engine/image/extract_main.o $(call archives,engine/image)
-	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ -larchive -lcrypto -lseccomp -lcap -ljson-c
+	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ -larchive -lnettle -lseccomp -lcap -ljson-c
 $(B)/comp-fetch: $(B)/obj/engine/image/fetch_main.o $(call archives,engine/image)
-	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ -lcurl -lcrypto -lseccomp -ljson-c
+	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ -lcurl -lnettle -lseccomp -ljson-c
 $(B)/comp-nethelper: $(B)/obj/engine/supervise/nethelper_main.o $(call archives,net)
 	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ -lseccomp -ljson-c
 # These two stay for every running container, and are started for each: static, so that
@@ -149,7 +149,7 @@ helpers: $(B)/lib/atk
 
 # ---- what people type ----------------------------------------------------------
 BUILD_PACKAGES := gcc libc6-dev make pkg-config libyaml-dev libnl-3-dev libnl-route-3-dev \
-	libjson-c-dev libseccomp-dev libcap-dev libarchive-dev libssl-dev libnftables-dev \
+	libjson-c-dev libseccomp-dev libcap-dev libarchive-dev nettle-dev libnftables-dev \
 	libcurl4-openssl-dev musl-tools
 DEMO_PACKAGES  := mmdebstrap ca-certificates curl
 CHECK_PACKAGES := libcmocka-dev busybox-static skopeo umoci nftables iproute2 python3 attr e2fsprogs zstd jq \

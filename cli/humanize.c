@@ -5,7 +5,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -148,7 +147,7 @@ int duration_parse(const char *text, int64_t *ns)
 	}
 	if (total > 9e9)
 		return -EINVAL;
-	*ns = (int64_t)llround(total * 1e9) * (negative ? -1 : 1);
+	*ns = (int64_t)(total * 1e9 + 0.5) * (negative ? -1 : 1);
 	return 0;
 }
 

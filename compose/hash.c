@@ -1,19 +1,16 @@
 /* compose/hash.c: configuration hashes; see hash.h. */
 #include "compose/hash.h"
 
-#include <openssl/sha.h>
-#include <stdio.h>
-
 #include "base/buf.h"
 #include "compose/render.h"
+#include "engine/image/digest.h"
 
 static char *digest(const struct buf *text, char out[CONFIG_HASH_MAX])
 {
-	unsigned char sum[SHA256_DIGEST_LENGTH];
+	char text_digest[DIGEST_MAX];
 
-	SHA256((const unsigned char *)buf_str(text), text->len, sum);
-	for (size_t i = 0; i < sizeof(sum); i++)
-		snprintf(out + 2 * i, 3, "%02x", sum[i]);
+	digest_of(buf_str(text), text->len, text_digest);
+	strcpy(out, digest_hex(text_digest));
 	return out;
 }
 

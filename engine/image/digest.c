@@ -1,23 +1,13 @@
-/* engine/image/digest.c: SHA-256 through libcrypto's EVP, which picks the
- * processor's SHA instructions (1.7 GB/s here against 0.4 without).  An EVP
- * call with a valid context fails only for want of memory, which is handled as
- * everywhere (base/util.h). */
+/* engine/image/digest.c: SHA-256 through nettle, which picks the processor's SHA
+ * instructions (1.8 GB/s here against 0.3 without), allocates nothing and takes 0.2 MB of
+ * a process where libcrypto took 1.4. */
 #include "engine/image/digest.h"
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
+#include <nettle/sha2.h>
 
 struct hasher {
-	EVP_MD_CTX *ctx;
+	struct sha256_ctx ctx;
 };
-
-static void need(bool ok)
-{
-	if (ok)
-		return;
-	(void)!write(STDERR_FILENO, "comp: out of memory\n", 20);
-	_exit(1);
-}
 
 bool digest_hex_is_valid(const char *hex)
 {
@@ -38,35 +28,28 @@ struct hasher *hasher_new(void)
 {
 	struct hasher *h = new0(struct hasher);
 
-	/* EVP goes on without its default context, into NULL, if that could not be made. */
-	need(OSSL_LIB_CTX_get0_global_default() != NULL);
-	h->ctx = EVP_MD_CTX_new();
-	need(h->ctx && EVP_DigestInit_ex(h->ctx, EVP_sha256(), NULL));
+	sha256_init(&h->ctx);
 	return h;
 }
 
 void hasher_free(struct hasher *h)
 {
-	if (!h)
-		return;
-	EVP_MD_CTX_free(h->ctx);
 	free(h);
 }
 
 void hasher_add(struct hasher *h, const void *p, size_t n)
 {
-	need(EVP_DigestUpdate(h->ctx, p, n));
+	sha256_update(&h->ctx, n, p);
 }
 
 void hasher_end(struct hasher *h, char out[DIGEST_MAX])
 {
 	static const char hex[] = "0123456789abcdef";
-	unsigned char sum[EVP_MAX_MD_SIZE];
-	unsigned int n = 0;
+	uint8_t sum[SHA256_DIGEST_SIZE];
 
-	need(EVP_DigestFinal_ex(h->ctx, sum, &n) && n * 2 == DIGEST_HEX_LEN);
+	sha256_digest(&h->ctx, sizeof(sum), sum);
 	memcpy(out, "sha256:", 7);
-	for (unsigned int i = 0; i < n; i++) {
+	for (size_t i = 0; i < sizeof(sum); i++) {
 		out[7 + 2 * i] = hex[sum[i] >> 4];
 		out[8 + 2 * i] = hex[sum[i] & 15];
 	}

@@ -1,6 +1,6 @@
 /* engine/image/digest.h: "sha256:<64 hex digits>", and hashing as bytes go by.
  *
- * The front door to libcrypto.  A digest from outside is used as a file name
+ * The front door to nettle.  A digest from outside is used as a file name
  * only after digest_is_valid() (CVE-2014-9358, CVE-2024-3727).
  */
 #ifndef ENGINE_IMAGE_DIGEST_H

@@ -102,6 +102,20 @@ int plan_down(const struct project *p, const struct record_list *records,
 	return 0;
 }
 
+/* What runs no more since the machine went down would be brought back by `boot`: that
+ * the user wants it stopped has to be put on record, too. */
+static void stop_lost(struct services *all, const struct record_list *records,
+		      const struct plan_options *o, struct plan *plan)
+{
+	for (size_t i = 0; i < records->n; i++) {
+		const struct record *r = records->items[i];
+		const struct service *s = services_find(all, r->service);
+
+		if (s && s->selected && r->lost && !r->oneoff && !replica_may_run(r))
+			(void)plan_add_stop(plan, r, o->timeout_ns, true); /* nothing waits for it */
+	}
+}
+
 int plan_stop(const struct project *p, const struct record_list *records,
 	      const struct plan_options *o, struct plan *out, struct diag *diag)
 {
@@ -110,6 +124,8 @@ int plan_stop(const struct project *p, const struct record_list *records,
 
 	if (r == 0)
 		stop_services(&all, records, o, !o->for_boot, out);
+	if (r == 0 && !o->for_boot)
+		stop_lost(&all, records, o, out);
 	services_done(&all);
 	return r;
 }

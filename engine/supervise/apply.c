@@ -503,8 +503,12 @@ static int on_container(struct apply *a, size_t i, struct container *c, struct e
 		launch(a, i, c);
 		return 2;
 	case ACTION_STOP:
-		if (!container_is_active(c))
-			return 0;
+		if (!container_is_active(c)) {
+			bool lost = act->by_user && c->rec->lost;
+
+			container_stop(c, act->timeout, act->by_user);
+			return lost ? 1 : 0;
+		}
 		say_action(a, act, "working", action_doing(act), NULL);
 		if (act->for_boot)
 			container_stop_for_boot(c, act->timeout);

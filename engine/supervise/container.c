@@ -991,6 +991,11 @@ static bool run_pre_stop(struct container *c, int64_t grace_ns, bool by_user)
 
 static void begin_stop(struct container *c, int64_t grace_ns, bool by_user, enum again again)
 {
+	if (by_user && c->rec->lost) {
+		c->rec->lost = false; /* so `boot` leaves it down */
+		c->rec->user_stopped = true;
+		container_save(c, false);
+	}
 	if (!container_is_active(c))
 		return;
 	c->rec->user_stopped |= by_user;
@@ -1053,6 +1058,7 @@ int container_signal(struct container *c, int sig, bool by_user, struct err *e)
 		return err_set(e, ESRCH, "container %s is not running", c->rec->name);
 	if (by_user && (sig == SIGKILL || sig == stop_signal(c))) {
 		c->rec->user_stopped = true;
+		c->rec->lost = false;
 		c->rec->again = AGAIN_NO;
 		container_save(c, false);
 	}

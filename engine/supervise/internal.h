@@ -132,7 +132,8 @@ int container_watch_run(struct container *c, struct err *e);
  * start that fails leaves the reason in start_error and the container exited. */
 void container_start(struct container *c);
 /* Start stopping, after the pre_stop hooks; @grace_ns < 0: the spec's.  Stopped already:
- * nothing to do.  A hook that fails leaves it running, with the reason in hook_error. */
+ * nothing to do, but @by_user it no longer counts as lost.  A hook that fails leaves it
+ * running, with the reason in hook_error. */
 void container_stop(struct container *c, int64_t grace_ns, bool by_user);
 /* The same because the machine goes down: it counts as lost, and `boot` brings it back. */
 void container_stop_for_boot(struct container *c, int64_t grace_ns);

@@ -2,7 +2,7 @@
 # What survives a reboot: `comp boot` brings back what ran, in the order of the graph.
 . "$(dirname "$0")/../lib/tap.sh"
 . "$LIB/machine.sh"
-plan 41
+plan 45
 
 state() { # state SERVICE FIELD
 	jq -r "select(.service == \"$1\") | .$2" "$COMP_ROOT/projects/$P"/containers/*/state.json
@@ -155,8 +155,19 @@ out=$(machine 5 '
 	comp -p "$P" boot --all 2>&1
 	comp -p "$P" ps -a --format "table {{.Service}}\t{{.Status}}" | sed "s/^/ps /"')
 like "boot --all starts what has no policy" "$out" '^ps plain +Up'
+# ---- stopped before it was brought back: it stays down ----------------------------------
+out=$(machine 6 '
+	comp -p "$P" stop web 2>&1 | sed "s/^/stop /"
+	comp -p "$P" boot 2>&1
+	echo "code $?"
+	comp -p "$P" ps -a --format "table {{.Service}}\t{{.Status}}" | sed "s/^/ps /"')
+like "stop of what the machine took down is acted on" "$out" "^stop .*Container $P-web-1 +Stopped"
+like "boot brings back others" "$out" '^ps db +Up'
+like "but not what was stopped meanwhile" "$out" '^ps web +Exited'
+is "which does not count as lost any more" "$(state web 'lost // "no"')" no
+
 cp "$WORK/p/saved.yaml" "$WORK/p/compose.yaml"
-out=$(machine 6 'cd "$WORK/p"; comp -p "$P" --progress quiet up -d
+out=$(machine 7 'cd "$WORK/p"; comp -p "$P" --progress quiet up -d
 	comp -p "$P" ps --format "{{.Service}}" | grep -v crashing | sort | tr "\n" " "')
 is "up after a reboot starts everything" "$out" "db follower off paused plain web worker "
 done_testing

@@ -235,6 +235,23 @@ static void test_stop_for_boot(void **state)
 	world_done(&w);
 }
 
+static void test_stop_lost(void **state)
+{
+	struct world w;
+
+	world_make(&w);
+	add_record(&w, "a", 1, CONTAINER_EXITED)->lost = true;
+	add_record(&w, "b", 1, CONTAINER_EXITED);
+	add_record(&w, "c", 1, CONTAINER_EXITED)->lost = true;
+	expect_plan(&w, plan_stop, "0 stop t-a-1 by-user\n1 stop t-c-1 by-user\n");
+	w.o.services = (char *[]){ "c", NULL };
+	expect_plan(&w, plan_stop, "0 stop t-c-1 by-user\n");
+	w.o.services = NULL;
+	w.o.for_boot = true; /* the machine goes down again before it came back */
+	expect_plan(&w, plan_stop, "");
+	world_done(&w);
+}
+
 static void test_restart(void **state)
 {
 	struct world w;
@@ -309,6 +326,7 @@ int main(void)
 		cmocka_unit_test(test_start),          cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_boot),           cmocka_unit_test(test_stop_for_boot),
 		cmocka_unit_test(test_kill_and_pause), cmocka_unit_test(test_rm),
+		cmocka_unit_test(test_stop_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

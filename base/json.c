@@ -304,14 +304,15 @@ double json_get_double(json *o, const char *key, double fallback)
 char **json_get_strv(json *o, const char *key)
 {
 	json *array = json_get(o, key);
+	size_t n = 0;
 	char **v;
 
 	if (!json_is_array(array))
 		return NULL;
-	v = xcalloc(1, sizeof(*v));
+	v = xcalloc(json_len(array) + 1, sizeof(*v));
 	for (size_t i = 0; i < json_len(array); i++)
 		if (json_str(json_at(array, i)))
-			strv_add(&v, json_str(json_at(array, i)));
+			v[n++] = xstrdup(json_str(json_at(array, i)));
 	return v;
 }
 

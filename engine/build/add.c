@@ -108,7 +108,7 @@ int add_unpack(struct run *r, struct place *p, int fd, const char *dest, bool ch
 		return err_errno(e, errno, "create %s", dir);
 	into = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	code = into < 0 ? err_errno(e, errno, "open %s", dir)
-			: extractor_layer(&src, into, &info, &why);
+			: extractor_layer(&src, into, &info, NULL, &why);
 	if (code == -EBADMSG && info.n_files == 0) { /* compressed, but no tar */
 		(void)rm_rf(AT_FDCWD, dir, NULL);
 		return 0;

@@ -513,10 +513,8 @@ static int make_spec(struct running *x, struct err *e)
 	int code;
 
 	s->image = xstrdup(r->node->base_name ?: "build");
-	STRV_FOREACH (id, r->config.diff_ids)
-		if (!strv_has(id + 1, *id))
-			strv_add_take(&s->layers, store_layer_path(r->b->store, *id));
-	if (!s->layers) { /* FROM scratch, and nothing copied yet */
+	s->layers = store_chain_dirs(r->b->store, r->config.diff_ids);
+	if (!s->layers[0]) { /* FROM scratch, and nothing copied yet */
 		_cleanup_(free_p) char *empty = xasprintf("%s/empty", r->work);
 
 		if (mkdir(empty, 0755) < 0 && errno != EEXIST)

@@ -15,17 +15,6 @@
 #include "engine/container/setup.h"
 #include "engine/image/stage.h"
 
-/* overlayfs refuses a directory that is there twice; see store_resolve(). */
-static char **layer_dirs(const struct run *r, char *const *diff_ids)
-{
-	char **dirs = xcalloc(1, sizeof(*dirs));
-
-	STRV_FOREACH (id, diff_ids)
-		if (!strv_has(id + 1, *id))
-			strv_add_take(&dirs, store_layer_path(r->b->store, *id));
-	return dirs;
-}
-
 /* "/" keeps the mode and owner that the layers below give it. */
 static int copy_root(const char *top, const char *dir, struct err *e)
 {
@@ -58,7 +47,7 @@ static int mount_layers(struct workroot *w, char *const *dirs, struct err *e)
 
 int workroot_mount(struct run *r, char *const *diff_ids, struct workroot **out, struct err *e)
 {
-	_cleanup_(strv_freep) char **dirs = layer_dirs(r, diff_ids);
+	_cleanup_(strv_freep) char **dirs = store_chain_dirs(r->b->store, diff_ids);
 	_cleanup_(workroot_discardp) struct workroot *w = new0(struct workroot);
 	_cleanup_(free_p) char *upper = NULL;
 	int code = exec_private(r, e);

@@ -65,7 +65,7 @@ static int unpack_context(struct build *b, struct build_context *c, struct err *
 	if (r == 0)
 		r = open_directory(c, dir, e);
 	if (r == 0 && b->o->context_fd >= 0)
-		r = extractor_layer(&src, c->fd, &info, e);
+		r = extractor_layer(&src, c->fd, &info, NULL, e);
 	return r;
 }
 

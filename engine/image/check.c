@@ -147,7 +147,7 @@ static int unpack_again(struct checking *c, const char *diff_id, const struct de
 	if (dir < 0)
 		return dir;
 	c->out->n_blobs++;
-	r = extractor_layer(&src, dir, &info, e);
+	r = extractor_layer(&src, dir, &info, NULL, e);
 	if (r == 0)
 		r = pack_layer(dir, COMPRESSION_NONE, -EBADF, &result, e);
 	if (r == 0)

@@ -29,6 +29,7 @@
 
 enum extract_type {
 	EXTRACT_OPAQUE, /* a directory's descriptor is attached: mark it */
+	EXTRACT_IMPLIED, /* text: a directory that no entry stated; the rest of the message */
 	EXTRACT_ENTRY,  /* index, spool: struct extract_entry, then both texts */
 	EXTRACT_DONE,   /* struct extract_done */
 	EXTRACT_PACKED, /* struct pack_result */

@@ -241,12 +241,26 @@ static int send_opaque(void *data, int dirfd, struct err *e)
 	return r < 0 ? err_errno(e, -r, "report an opaque directory") : 0;
 }
 
+static int send_implied(void *data, const char *path, struct err *e)
+{
+	struct extract_message m = { .type = EXTRACT_IMPLIED };
+	size_t n = strlen(path);
+	int r;
+
+	if (n >= EXTRACT_MAX_NAME)
+		return 0; /* it stays as it was made */
+	memcpy(m.text, path, n);
+	r = send_message(&m, offsetof(struct extract_message, text) + n, NULL);
+	return r < 0 ? err_errno(e, -r, "report a directory") : 0;
+}
+
 static int run_layer(const struct job *job, struct extract_done *done, struct err *e)
 {
 	struct unpack u = { .root = EXTRACT_DIR_FD,
 			    .max_bytes = job->max_bytes,
 			    .max_files = job->max_files,
-			    .opaque = send_opaque };
+			    .opaque = send_opaque,
+			    .implied = send_implied };
 	_cleanup_(tar_stream_freep) struct tar_stream *t = NULL;
 	int r = tar_stream_open(STDIN_FILENO, false, true, &t, e);
 

@@ -21,11 +21,13 @@
 #include "base/fd.h"
 #include "base/spawn.h"
 #include "engine/image/extract.h"
+#include "engine/image/tree.h"
 #include "engine/image/unpack.h"
 
 #define CHUNK     (256U << 10)
 #define PIPE_SIZE (1 << 20)
 #define RESERVE   (UINT64_C(1) << 30)
+#define IMPLIED_MAX (4U << 20) /* bytes of paths */
 
 struct helper {
 	pid_t pid;
@@ -37,6 +39,8 @@ struct helper {
 	int out; /* borrowed: where a packed archive goes; -EBADF: nowhere */
 	bool done, failed;
 	bool packing;
+	struct map implied; /* layer: paths, as keys */
+	size_t n_implied;   /* bytes of them */
 	struct extract_done result;
 	struct pack_result packed;
 	struct err err;
@@ -69,6 +73,7 @@ static void helper_done(struct helper *h)
 	h->pid = 0;
 	h->pidfd = fd_close(h->pidfd);
 	h->sock = fd_close(h->sock);
+	map_done(&h->implied);
 }
 
 static int helper_start(struct helper *h, char *const *argv, int input, struct err *e)
@@ -120,6 +125,24 @@ static int on_opaque(struct helper *h, int fd, struct err *e)
 	return 0;
 }
 
+/* Nobody but a hostile layer has so many; then what was made for want of them stays. */
+static int on_implied(struct helper *h, const struct extract_message *m, size_t n, struct err *e)
+{
+	_cleanup_(free_p) char *path = NULL, *clean = NULL;
+
+	if (h->fn || h->packing || n < offsetof(struct extract_message, text) ||
+	    n - offsetof(struct extract_message, text) >= EXTRACT_MAX_NAME)
+		return bad_message(e);
+	path = xstrndup(m->text, n - offsetof(struct extract_message, text));
+	clean = tree_clean(path, e);
+	if (!clean || !streq(clean, path) || strlen(path) != n - offsetof(struct extract_message, text))
+		return bad_message(e);
+	h->n_implied += n;
+	if (h->n_implied <= IMPLIED_MAX)
+		map_put(&h->implied, path, NULL);
+	return 0;
+}
+
 static int on_entry(struct helper *h, const struct extract_message *m, size_t n, struct err *e)
 {
 	char name[EXTRACT_MAX_NAME], link[EXTRACT_MAX_NAME];
@@ -153,6 +176,8 @@ static int on_message(struct helper *h, struct extract_message *m, size_t n, int
 	switch (m->type) {
 	case EXTRACT_OPAQUE:
 		return on_opaque(h, fd, e);
+	case EXTRACT_IMPLIED:
+		return on_implied(h, m, n, e);
 	case EXTRACT_ENTRY:
 		return on_entry(h, m, n, e);
 	case EXTRACT_DONE:
@@ -362,11 +387,15 @@ static int run_layer(struct helper *h, const struct layer_source *src, struct la
 }
 
 int extractor_layer(const struct layer_source *src, int dirfd, struct layer_info *out,
-		    struct err *e)
+		    struct map *implied, struct err *e)
 {
 	struct helper h = { .pidfd = -EBADF, .sock = -EBADF, .dirfd = dirfd, .out = -EBADF };
 	int r = run_layer(&h, src, out, e);
 
+	if (r == 0 && implied) {
+		*implied = h.implied;
+		h.implied = MAP_INIT;
+	}
 	helper_done(&h);
 	return r < 0 ? err_wrap(e, r, "%s", src->what) : 0;
 }
@@ -425,6 +454,11 @@ void extraction_poll(const struct extraction *x, uint64_t available, struct poll
 	p[1] = (struct pollfd){ .fd = -1 };
 	if (x->pipe >= 0 && x->fed < available)
 		p[1] = (struct pollfd){ .fd = x->pipe, .events = POLLOUT };
+}
+
+const struct map *extraction_implied(const struct extraction *x)
+{
+	return &x->h.implied;
 }
 
 /* The pages of the file go into the pipe as they are: nothing is copied here. */

@@ -4,15 +4,17 @@
 
 #include <poll.h>
 
+#include "base/map.h"
 #include "engine/image/stage.h"
 
 /* What the disk below @dirfd can take: everything but a reserve of 5 %, at most
  * 1 GiB, and but 1024 inodes. */
 void extractor_limits(int dirfd, uint64_t *max_bytes, uint64_t *max_files);
 
-/* Unpack the layer into the empty directory @dirfd and compare all digests. */
+/* Unpack the layer into the empty directory @dirfd and compare all digests.  *implied (may
+ * be NULL): directories it does not state, as keys (implied.h); the caller's on success. */
 int extractor_layer(const struct layer_source *src, int dirfd, struct layer_info *out,
-		    struct err *e);
+		    struct map *implied, struct err *e);
 
 /* The same in steps that never block, for layers that are still arriving and for several
  * at once.  src->fd is a file that grows up to src->size; src->digest is what its
@@ -31,6 +33,8 @@ void extraction_poll(const struct extraction *x, uint64_t available, struct poll
 /* 1: done, *out is filled; 0: not yet. */
 int extraction_step(struct extraction *x, uint64_t available, struct layer_info *out,
 		    struct err *e);
+/* Then: as extractor_layer() says; borrowed. */
+const struct map *extraction_implied(const struct extraction *x);
 
 /* A file of an archive.  Borrowed texts; @link: what it is another name of. */
 struct archive_entry_info {

@@ -4,9 +4,10 @@
 #include <fcntl.h>
 
 #include "base/fd.h"
+#include "base/strv.h"
 #include "engine/image/store_internal.h"
 
-#define RECORD_MAX 4096
+#define RECORD_MAX (32U << 20) /* nearly all are below 300 bytes: see IMPLIED_MAX */
 
 const char *layer_path(const char *diff_id, char buf[LAYER_PATH_MAX])
 {
@@ -29,6 +30,7 @@ const char *blob_path(const char *digest, char buf[LAYER_PATH_MAX])
 void layer_record_done(struct layer_record *r)
 {
 	descriptor_done(&r->blob);
+	strv_free(r->implied);
 	*r = (struct layer_record){ 0 };
 }
 
@@ -57,6 +59,7 @@ int layer_record_read(int dirfd, const char *diff_id, struct layer_record *out, 
 	out->size = json_get_u64(o, "size", 0);
 	out->n_files = json_get_u64(o, "files", 0);
 	out->made = json_get_bool(o, "made", false);
+	out->implied = json_get_strv(o, "implied");
 	blob = json_get(o, "blob");
 	if (blob && read_descriptor(blob, &out->blob) < 0) {
 		layer_record_done(out);
@@ -75,6 +78,8 @@ int layer_record_write(int dirfd, const char *diff_id, const struct layer_record
 	json_put_u64(o, "files", rec->n_files);
 	if (rec->made)
 		json_put_bool(o, "made", true);
+	if (rec->implied)
+		json_put_strv(o, "implied", rec->implied);
 	if (rec->blob.digest) {
 		json *blob = json_new_object();
 
@@ -104,9 +109,12 @@ int store_layer_blob(struct store *s, const char *diff_id, struct descriptor *ou
 		return r;
 	if (rec.blob.digest && !is_there(s, rec.blob.digest))
 		layer_record_done(&rec);
-	if (!rec.blob.digest)
+	if (!rec.blob.digest) {
+		layer_record_done(&rec);
 		return err_set(e, ENOENT, "the bytes of layer %s were not kept", diff_id);
+	}
 	*out = rec.blob;
+	strv_free(rec.implied);
 	return 0;
 }
 

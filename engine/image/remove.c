@@ -13,6 +13,7 @@
 #include "base/map.h"
 #include "base/path.h"
 #include "base/strv.h"
+#include "engine/image/implied.h"
 #include "engine/image/ref.h"
 #include "engine/image/steps.h"
 #include "engine/image/store_internal.h"
@@ -78,6 +79,12 @@ int store_mark(struct store *s, const struct map *except, bool steps, struct map
 			map_put(needed, digest_hex(rec.digest), NULL);
 		STRV_FOREACH (l, rec.layers)
 			store_mark_layer(s, *l, needed);
+		if (rec.implied) {
+			char implied[DIGEST_MAX];
+
+			implied_name(rec.layers, strv_len(rec.layers), implied);
+			map_put(needed, digest_hex(implied), NULL);
+		}
 		image_record_done(&rec);
 	}
 	return r < 0 || !steps ? r : steps_mark(s, needed, e);

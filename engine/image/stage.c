@@ -20,6 +20,7 @@
 #include "base/path.h"
 #include "base/strv.h"
 #include "engine/image/extractor.h"
+#include "engine/image/implied.h"
 #include "engine/image/pack.h"
 #include "engine/image/store_internal.h"
 #include "engine/image/sync_child.h"
@@ -157,13 +158,27 @@ static void add_staged(struct stage *st, const struct layer_info *l, bool stored
 	map_put(&st->layers, l->diff_id, x);
 }
 
+static char **sorted_keys(const struct map *m)
+{
+	char **v = xcalloc(map_len(m) + 1, sizeof(*v));
+	struct map_entry *entry;
+	size_t pos = 0, n = 0;
+
+	while ((entry = map_next(m, &pos)))
+		v[n++] = xstrdup(entry->key);
+	strv_sort(v);
+	return v;
+}
+
 /* The layer is unpacked and verified: give it its name. */
 static int keep_layer(struct stage *st, int from, const char *tmp, const struct layer_info *l,
-		      struct err *e)
+		      const struct map *implied, struct err *e)
 {
+	_cleanup_(strv_freep) char **paths = implied && map_len(implied) ? sorted_keys(implied) : NULL;
 	const struct layer_record rec = { .size = l->size,
 					  .n_files = l->n_files,
-					  .made = !*l->blob };
+					  .made = !*l->blob,
+					  .implied = paths };
 	char path[LAYER_PATH_MAX];
 	int r;
 
@@ -209,6 +224,7 @@ static int repack(int dir, struct layer_info *out, struct err *e)
 int stage_layer(struct stage *st, const struct layer_source *src, struct layer_info *out,
 		struct err *e)
 {
+	_cleanup_(map_done) struct map implied = MAP_INIT;
 	_cleanup_(fd_closep) int dir = -EBADF;
 	char tmp[32];
 	int r;
@@ -218,13 +234,13 @@ int stage_layer(struct stage *st, const struct layer_source *src, struct layer_i
 	dir = new_dir(st, tmp, e);
 	if (dir < 0)
 		return dir;
-	r = extractor_layer(src, dir, out, e);
+	r = extractor_layer(src, dir, out, &implied, e);
 	/* A root file system that was imported: nobody keeps its bytes, so its diff
-	 * id is that of the bytes that packing gives. */
+	 * id is that of the bytes that packing gives, and those state everything. */
 	if (r == 0 && !src->diff_id)
 		r = repack(dir, out, e);
 	if (r == 0)
-		r = keep_layer(st, st->fd, tmp, out, e);
+		r = keep_layer(st, st->fd, tmp, out, src->diff_id ? &implied : NULL, e);
 	if (r < 0)
 		(void)rm_rf(st->fd, tmp, NULL); /* else with the stage */
 	return r;
@@ -274,7 +290,9 @@ int stage_unpack_step(struct stage_unpack *u, uint64_t available, struct layer_i
 	int r = extraction_step(u->extraction, available, out, e);
 
 	if (r > 0)
-		r = keep_layer(u->stage, u->stage->fd, u->tmp, out, e) ?: 1;
+		r = keep_layer(u->stage, u->stage->fd, u->tmp, out,
+			       extraction_implied(u->extraction), e)
+			    ?: 1;
 	return r;
 }
 
@@ -319,7 +337,7 @@ int stage_adopt_layer(struct stage *st, int parent_dirfd, const char *name, stru
 	r = measure(parent_dirfd, name, out, e);
 	if (r == 0)
 		r = repack(dir, out, e);
-	return r == 0 ? keep_layer(st, parent_dirfd, name, out, e) : r;
+	return r == 0 ? keep_layer(st, parent_dirfd, name, out, NULL, e) : r;
 }
 
 int stage_copy_layer(struct stage *st, int dirfd, struct layer_info *out, struct err *e)
@@ -411,14 +429,17 @@ int stage_keep_blob_at(struct stage *st, const char *diff_id, const struct descr
 	}
 	if (!strv_has(st->blobs, digest_hex(d->digest))) {
 		r = write_blob(st, d, fd, offset, e);
-		if (r < 0)
+		if (r < 0) {
+			layer_record_done(&rec);
 			return r;
+		}
 		strv_add(&st->blobs, digest_hex(d->digest));
 	}
 	rec.blob = (struct descriptor){ .digest = d->digest,
 					.media_type = d->media_type,
 					.size = d->size };
 	r = layer_record_write(st->fd, diff_id, &rec, e);
+	strv_free(rec.implied);
 	if (r == 0 && !staged && stored_layer(st->store, diff_id, &info) == 0)
 		add_staged(st, &info, true);
 	return r;
@@ -457,6 +478,71 @@ static int layers_size(struct stage *st, char *const *diff_ids, uint64_t *size, 
 	return 0;
 }
 
+/* A layer's directory and what it does not state; 1 if there is any. */
+static int open_layer(const struct stage *st, const char *diff_id, struct implied_layer *out,
+		      struct err *e)
+{
+	const struct staged_layer *staged = map_get(&st->layers, diff_id);
+	int at = staged ? st->fd : st->store->fd;
+	char path[LAYER_PATH_MAX];
+	struct layer_record rec;
+	int r = layer_record_read(at, diff_id, &rec, e);
+
+	if (r < 0)
+		return r;
+	STRV_FOREACH (p, rec.implied)
+		map_put(&out->paths, *p, NULL);
+	layer_record_done(&rec);
+	out->dir = openat(staged && !staged->stored ? st->fd : st->store->fd,
+			  layer_path(diff_id, path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return out->dir < 0 ? err_errno(e, errno, "open layer %s", diff_id)
+			    : map_len(&out->paths) > 0;
+}
+
+static int fill_implied(struct stage *st, const struct implied_layer *layers, size_t n,
+			const char *name, bool *made, struct err *e)
+{
+	struct layer_info info = { 0 };
+	_cleanup_(fd_closep) int dir = -EBADF;
+	char tmp[32];
+	int r;
+
+	dir = new_dir(st, tmp, e);
+	if (dir < 0)
+		return dir;
+	r = implied_fill(layers, n, dir, e);
+	*made = r > 0;
+	memcpy(info.diff_id, name, DIGEST_MAX);
+	return *made ? keep_layer(st, st->fd, tmp, &info, NULL, e) : r;
+}
+
+/* What goes on top of the layers of an image, if anything: see implied.h. */
+static int add_implied(struct stage *st, struct image_record *rec, struct err *e)
+{
+	size_t n = strv_len(rec->layers), used = 0, with = 0;
+	struct implied_layer *layers = xcalloc(n + 1, sizeof(*layers));
+	char name[DIGEST_MAX];
+	int r = 0;
+
+	for (size_t i = n; r >= 0 && i-- > 0;) { /* the uppermost of one that is there twice */
+		if (strv_has(rec->layers + i + 1, rec->layers[i]))
+			continue;
+		r = open_layer(st, rec->layers[i], &layers[used++], e);
+		with += r > 0;
+	}
+	implied_name(rec->layers, n, name);
+	if (r >= 0 && used > 1 && with > 0)
+		r = stage_has_layer(st, name)
+			    ? (rec->implied = true, 0)
+			    : fill_implied(st, layers, used, name, &rec->implied, e);
+	for (size_t i = 0; i < used; i++) {
+		fd_close(layers[i].dir);
+		map_done(&layers[i].paths);
+	}
+	free(layers);
+	return MIN(r, 0);
+}
+
 static int write_record(struct stage *st, struct image_record *rec, struct err *e)
 {
 	_cleanup_(free_p) char *text = image_record_text(rec);
@@ -479,6 +565,8 @@ static int add_image(struct stage *st, const struct staged_image *img, const str
 				    .variant = c->variant };
 	int r = layers_size(st, c->diff_ids, &rec.size, e);
 
+	if (r == 0)
+		r = add_implied(st, &rec, e);
 	if (r == 0)
 		r = put_blob(st, img->config, img->n_config, id, e);
 	if (r == 0 && img->manifest) {

@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/strv.h"
+#include "engine/image/implied.h"
 #include "engine/image/ref.h"
 
 #define RECORD_MAX    (256U << 10)
@@ -164,6 +165,8 @@ char *image_record_text(const struct image_record *r)
 	json_put_str(o, "id", r->id);
 	json_put_str(o, "manifest", r->digest);
 	json_put_strv(o, "layers", r->layers);
+	if (r->implied)
+		json_put_bool(o, "implied", true);
 	json_put_u64(o, "size", r->size);
 	json_put_u64(o, "created", r->created);
 	json_put_u64(o, "stored", r->stored);
@@ -200,6 +203,7 @@ int image_record_read(struct store *s, const char *id, struct image_record *out,
 		.id = xstrdup_null(json_get_str(o, "id")),
 		.digest = xstrdup_null(json_get_str(o, "manifest")),
 		.layers = json_get_strv(o, "layers"),
+		.implied = json_get_bool(o, "implied", false),
 		.size = json_get_u64(o, "size", 0),
 		.created = json_get_u64(o, "created", 0),
 		.stored = json_get_u64(o, "stored", 0),
@@ -387,13 +391,32 @@ void image_free(struct image *i)
 /* overlayfs refuses a directory that is there twice.  Of a layer that an image
  * applies twice only the upper one shows: it hides whatever of its own came up
  * from below, so the lower one can go. */
-static char **layer_dirs(const struct store *s, char *const *diff_ids)
+static char **layer_dirs(const struct store *s, const struct image_record *rec)
 {
-	char **dirs = xcalloc(1, sizeof(*dirs));
+	char **dirs = xcalloc(1, sizeof(*dirs)), implied[DIGEST_MAX];
 
-	STRV_FOREACH (id, diff_ids)
+	STRV_FOREACH (id, rec->layers)
 		if (!strv_has(id + 1, *id))
 			strv_add_take(&dirs, store_layer_path(s, *id));
+	if (rec->implied) {
+		implied_name(rec->layers, strv_len(rec->layers), implied);
+		strv_add_take(&dirs, store_layer_path(s, implied));
+	}
+	return dirs;
+}
+
+char **store_chain_dirs(const struct store *s, char *const *diff_ids)
+{
+	char **dirs = xcalloc(1, sizeof(*dirs)), implied[DIGEST_MAX], path[LAYER_PATH_MAX];
+	size_t n = 0;
+
+	STRV_FOREACH (id, diff_ids) {
+		if (!strv_has(id + 1, *id))
+			strv_add_take(&dirs, store_layer_path(s, *id));
+		implied_name(diff_ids, ++n, implied);
+		if (n > 1 && faccessat(s->fd, layer_path(implied, path), F_OK, 0) == 0)
+			strv_add_take(&dirs, store_layer_path(s, implied));
+	}
 	return dirs;
 }
 
@@ -410,7 +433,7 @@ int store_resolve(struct store *s, const char *ref, struct image **out, struct e
 	if (r < 0) /* removed between the two reads */
 		return r == -ENOENT ? no_such_image(e, ref) : r;
 	i->digest = TAKE_PTR(rec.digest);
-	i->layers = layer_dirs(s, rec.layers);
+	i->layers = layer_dirs(s, &rec);
 	i->size = rec.size;
 	i->stored = rec.stored;
 	image_record_done(&rec);

@@ -142,6 +142,10 @@ int store_open_blob(struct store *s, const char *digest, struct err *e);
 uint64_t store_layer_size(struct store *s, const char *diff_id);
 /* Absolute directory of a layer (whether or not it is there); caller frees. */
 char *store_layer_path(const struct store *s, const char *diff_id);
+/* The directories of these layers for an overlay, lowest first, each once, with what belongs
+ * on top of the images among them (implied.h).  To be used while a stage or a build holds
+ * the store's layers; caller frees. */
+char **store_chain_dirs(const struct store *s, char *const *diff_ids);
 const char *store_path(const struct store *s);
 
 #endif

@@ -20,6 +20,7 @@ struct image_record {
 	char *id;
 	char *digest;  /* of the manifest; NULL: none kept */
 	char **layers; /* diff ids, lowest first, as in the config */
+	bool implied;  /* implied_name(layers) is there and goes on top */
 	uint64_t size, created, stored;
 	char *architecture, *os, *variant;
 };
@@ -32,6 +33,7 @@ char *image_record_text(const struct image_record *r);
 struct layer_record {
 	uint64_t size, n_files; /* unpacked */
 	bool made;              /* its diff id is that of its packed files: import, build, commit */
+	char **implied;         /* directories it does not state: implied.h */
 	struct descriptor blob; /* digest NULL: none kept */
 };
 void layer_record_done(struct layer_record *r);

@@ -139,6 +139,9 @@ static int make_dirs(struct tree *t, const char *path, size_t n, struct err *e)
 	_cleanup_(free_p) char *dir = xstrndup(path, n);
 	_cleanup_(fd_closep) int up = -EBADF;
 	char *slash = strrchr(dir, '/');
+	const char *name = slash ? slash + 1 : dir;
+	struct stat st;
+	bool anew;
 	int fd = open_in(t->root, dir, O_PATH | O_DIRECTORY);
 
 	if (fd >= 0)
@@ -148,9 +151,10 @@ static int make_dirs(struct tree *t, const char *path, size_t n, struct err *e)
 	up = slash ? make_dirs(t, dir, (size_t)(slash - dir), e) : open_in(t->root, "", O_PATH);
 	if (up < 0)
 		return up;
-	fd = step(t, up, slash ? slash + 1 : dir, e);
+	anew = fstatat(up, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && tree_is_whiteout(&st);
+	fd = step(t, up, name, e);
 	if (fd >= 0 && t->implied)
-		t->implied(t->data, dir);
+		t->implied(t->data, dir, anew);
 	return fd;
 }
 

@@ -22,8 +22,9 @@ struct tree {
 	/* Called for a directory made where a whiteout was: it hides the same
 	 * directory of lower layers, so it wants the opaque mark. */
 	int (*opaque)(void *data, int dirfd, struct err *e);
-	/* Called for a directory that had to be made although no entry stated it. */
-	void (*implied)(void *data, const char *path);
+	/* Called for a directory that had to be made although no entry stated it; @anew: where
+	 * a whiteout was, so it is not the one of lower layers. */
+	void (*implied)(void *data, const char *path, bool anew);
 	void *data;
 };
 

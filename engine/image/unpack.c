@@ -13,11 +13,14 @@
 #include "engine/image/unpack.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/map.h"
 #include "engine/image/tar_stream.h"
 #include "engine/image/tree.h"
 
@@ -37,7 +40,8 @@ struct state {
 	struct tree tree;
 	struct dir_time *dirs;
 	size_t n_dirs, cap_dirs;
-	struct buf names; /* of those directories, each with its NUL */
+	struct buf names;   /* of those directories, each with its NUL */
+	struct map implied; /* directories that no entry has stated yet, by path */
 	bool setgid;      /* some directory hands its group down: chown everything */
 	bool root_stated; /* there was an entry for the root */
 };
@@ -221,6 +225,7 @@ static int put_dir(struct state *s, int dirfd, const char *name, const struct ta
 
 	if (fd < 0)
 		return fd;
+	(void)map_remove(&s->implied, path); /* mostly it was not in there */
 	/* Listed twice, it may be another's from the first time. */
 	if (!needs_chown(s, t) && fstat(fd, &st) == 0 && (st.st_uid || st.st_gid) &&
 	    fchown(fd, 0, 0) < 0)
@@ -306,7 +311,8 @@ static int mark_opaque(struct state *s, int dirfd, const char *name, struct err 
 	return s->u->opaque ? s->u->opaque(s->u->data, fd, e) : 0;
 }
 
-static int put_whiteout(struct state *s, int dirfd, const char *name, struct err *e)
+static int put_whiteout(struct state *s, int dirfd, const char *name, const char *path,
+			struct err *e)
 {
 	const char *hidden = name + strlen(WHITEOUT);
 	struct stat st;
@@ -317,8 +323,12 @@ static int put_whiteout(struct state *s, int dirfd, const char *name, struct err
 		return err_set(e, EBADMSG, "AUFS metadata is not supported");
 	if (streq(hidden, "") || streq(hidden, ".") || streq(hidden, ".."))
 		return err_set(e, EBADMSG, "a whiteout of nothing");
-	if (fstatat(dirfd, hidden, &st, AT_SYMLINK_NOFOLLOW) == 0)
+	if (fstatat(dirfd, hidden, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		_cleanup_(free_p) char *anew = xasprintf("%.*s%s", (int)(name - path), path, hidden);
+
+		(void)map_remove(&s->implied, anew); /* not the one of lower layers */
 		return S_ISDIR(st.st_mode) ? mark_opaque(s, dirfd, hidden, e) : 0;
+	}
 	if (mknodat(dirfd, hidden, S_IFCHR, makedev(0, 0)) < 0)
 		return err_errno(e, errno, "make a whiteout");
 	return 0;
@@ -371,7 +381,7 @@ static int put(struct state *s, const struct tar_entry *t, const char *path, str
 	if (dirfd < 0)
 		return dirfd;
 	if (skip_prefix(name, WHITEOUT))
-		return put_whiteout(s, dirfd, name, e);
+		return put_whiteout(s, dirfd, name, path, e);
 	if (t->hardlink)
 		return put_hardlink(s, dirfd, name, t, e);
 	switch (t->mode & S_IFMT) {
@@ -425,9 +435,36 @@ static int tree_opaque(void *data, int dirfd, struct err *e)
 
 /* What no entry gives a time must not have that of the unpacking: the same layer is
  * the same tree wherever and whenever, and can be packed again to the same bytes. */
-static void tree_implied(void *data, const char *path)
+static void tree_implied(void *data, const char *path, bool anew)
 {
-	remember_time(data, path, (struct timespec){ 0 });
+	struct state *s = data;
+
+	remember_time(s, path, (struct timespec){ 0 });
+	if (!anew && s->names.len <= MAX_DEFERRED)
+		map_put(&s->implied, path, NULL);
+}
+
+/* Under its own name, and a directory still? */
+static bool is_there(int root, const char *path)
+{
+	struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
+	_cleanup_(fd_closep) int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+
+	return fd >= 0;
+}
+
+static int tell_implied(const struct state *s, struct err *e)
+{
+	const struct unpack *u = s->u;
+	int r = u->implied && !s->root_stated ? u->implied(u->data, "", e) : 0;
+	struct map_entry *m;
+	size_t pos = 0;
+
+	while (r == 0 && u->implied && (m = map_next(&s->implied, &pos)))
+		if (is_there(u->root, m->key))
+			r = u->implied(u->data, m->key, e);
+	return r;
 }
 
 int unpack_layer(struct unpack *u, struct tar_stream *tar, struct err *e)
@@ -453,6 +490,9 @@ int unpack_layer(struct unpack *u, struct tar_stream *tar, struct err *e)
 		remember_time(&s, "", (struct timespec){ 0 });
 	if (r == 0)
 		apply_times(&s);
+	if (r == 0)
+		r = tell_implied(&s, e);
+	map_done(&s.implied);
 	tree_done(&s.tree);
 	free(s.dirs);
 	buf_done(&s.names);

@@ -24,6 +24,8 @@ struct unpack {
 	uint64_t max_bytes; /* of all files together */
 	uint64_t max_files;
 	int (*opaque)(void *data, int dirfd, struct err *e);
+	/* Called at the end for each directory that no entry stated, "" for the root. */
+	int (*implied)(void *data, const char *path, struct err *e);
 	void *data;
 	uint64_t bytes, files; /* out: what there is now */
 };

@@ -311,9 +311,9 @@ void firewall_remove_text(const char *project, struct buf *out)
 
 /* ---- into the kernel ---------------------------------------------------------------- */
 
-int firewall_start(const struct buf *text, struct firewall_job *job, struct err *e)
+int firewall_start(const struct buf *text, int nft_fd, struct firewall_job *job, struct err *e)
 {
-	_cleanup_(free_p) char *path = spawn_helper_path("comp-nft");
+	_cleanup_(free_p) char *path = nft_fd >= 0 ? NULL : spawn_helper_path("comp-nft");
 	_cleanup_(fd_closep) int input = -EBADF, rd = -EBADF, wr = -EBADF;
 	struct spawn_opts o = SPAWN_OPTS_INIT;
 	char name[] = "comp-nft";
@@ -330,6 +330,7 @@ int firewall_start(const struct buf *text, struct firewall_job *job, struct err 
 	rd = p[0];
 	wr = p[1];
 	o.path = path;
+	o.exe_fd = nft_fd;
 	o.argv = argv;
 	o.stdin_fd = input;
 	o.stdout_fd = o.stderr_fd = wr;
@@ -370,10 +371,10 @@ int firewall_finish(struct firewall_job *job, struct err *e)
 	return err_set(e, EIO, "apply firewall rules: %s", buf_str(&said));
 }
 
-int firewall_apply_text(const struct buf *text, struct err *e)
+int firewall_apply_text(const struct buf *text, int nft_fd, struct err *e)
 {
 	struct firewall_job job;
-	int r = firewall_start(text, &job, e);
+	int r = firewall_start(text, nft_fd, &job, e);
 
 	return r < 0 ? r : firewall_finish(&job, e);
 }
@@ -406,24 +407,24 @@ int firewall_exists(const char *project, struct err *e)
 
 /* For a table that does not exist: nothing to delete, so nothing to wait for.
  * Should it have appeared meanwhile, `create` fails and so does all of it. */
-static int apply_fresh(const struct firewall *f, struct err *e)
+static int apply_fresh(const struct firewall *f, int nft_fd, struct err *e)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT;
 	char table[FIREWALL_TABLE_MAX];
 
 	buf_printf(&text, "create table inet %s\n", firewall_table(f->project, table));
 	add_table(&text, f);
-	return firewall_apply_text(&text, e);
+	return firewall_apply_text(&text, nft_fd, e);
 }
 
-static int apply_rules(const struct firewall *f, struct err *e)
+static int apply_rules(const struct firewall *f, int nft_fd, struct err *e)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT;
 
-	if (firewall_exists(f->project, NULL) == 0 && apply_fresh(f, NULL) == 0)
+	if (firewall_exists(f->project, NULL) == 0 && apply_fresh(f, nft_fd, NULL) == 0)
 		return 0;
 	firewall_text(f, &text);
-	return firewall_apply_text(&text, e);
+	return firewall_apply_text(&text, nft_fd, e);
 }
 
 static bool needs_route_localnet(const struct firewall *f, const struct firewall_network *n)
@@ -450,21 +451,21 @@ static int set_route_localnet(const struct firewall *f, const struct firewall_ne
 	return netns_sysctl_write(path, want ? "1" : "0", e);
 }
 
-int firewall_apply(const struct firewall *f, struct err *e)
+int firewall_apply(const struct firewall *f, int nft_fd, struct err *e)
 {
-	int r = apply_rules(f, e);
+	int r = apply_rules(f, nft_fd, e);
 
 	for (size_t i = 0; r == 0 && i < f->n_networks; i++)
 		r = set_route_localnet(f, &f->networks[i], e);
 	return r;
 }
 
-int firewall_remove(const char *project, struct err *e)
+int firewall_remove(const char *project, int nft_fd, struct err *e)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT;
 
 	firewall_remove_text(project, &text);
-	return firewall_apply_text(&text, e);
+	return firewall_apply_text(&text, nft_fd, e);
 }
 
 /* ---- watching ------------------------------------------------------------------------ */

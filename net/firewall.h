@@ -81,15 +81,17 @@ void firewall_remove_text(const char *project, struct buf *out);
 /* Apply a rule set that firewall_text() wrote: runs comp-nft and blocks, for
  * about 5 ms when nothing is deleted and 20 ms otherwise: after a deletion the
  * kernel makes the closing of the socket wait for an RCU grace period, although
- * the new rules are in force by then.  On failure the old ones are, whole. */
-int firewall_apply_text(const struct buf *text, struct err *e);
+ * the new rules are in force by then.  On failure the old ones are, whole.
+ * @nft_fd, here and below: the program comp-nft, for who opened it (O_PATH) while it
+ * was there and may outlive its file; -EBADF: look for it. */
+int firewall_apply_text(const struct buf *text, int nft_fd, struct err *e);
 /* The same in two halves, for a caller that has other things to do meanwhile.
  * job->pidfd becomes readable when it is time to finish; finish blocks until then. */
 struct firewall_job {
 	pid_t pid;
 	int pidfd, output;
 };
-int firewall_start(const struct buf *text, struct firewall_job *job, struct err *e);
+int firewall_start(const struct buf *text, int nft_fd, struct firewall_job *job, struct err *e);
 int firewall_finish(struct firewall_job *job, struct err *e);
 
 /* Is the project's table there?  1 or 0. */
@@ -98,8 +100,8 @@ int firewall_exists(const char *project, struct err *e);
  * route_localnet=1 on the bridges that need it: in this order, so that there is
  * no moment in which a container could reach the host's 127.0.0.1.  Bridges
  * need not exist yet; call again when there are ports and they do. */
-int firewall_apply(const struct firewall *f, struct err *e);
-int firewall_remove(const char *project, struct err *e);
+int firewall_apply(const struct firewall *f, int nft_fd, struct err *e);
+int firewall_remove(const char *project, int nft_fd, struct err *e);
 
 /* Notice that somebody deletes our table (`nft flush ruleset`, a firewalld
  * restart).  The fd becomes readable on any change of any rule set;

@@ -792,7 +792,8 @@ int connect_firewall(struct supervisor *sv, struct err *e)
 		add_firewall_ports(entry->value, &ports, &fw.n_ports);
 	fw.networks = networks;
 	fw.ports = ports;
-	r = fw.n_networks ? firewall_apply(&fw, e) : firewall_remove(sv->table, e);
+	r = fw.n_networks ? firewall_apply(&fw, sv->nft_fd, e)
+			  : firewall_remove(sv->table, sv->nft_fd, e);
 	if (r < 0) {
 		/* What runs shall not stay cut off until somebody comes with a change. */
 		sv->firewall_again = sv->firewall_again

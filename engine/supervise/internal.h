@@ -49,7 +49,9 @@ struct supervisor {
 	char *table; /* names our nft table: the project, and the root when it is not the default */
 	char *run_dir;
 	int run_fd, lock_fd;
-	int comp_fd, monitor_fd, tiny_fd; /* our own binary, comp-monitor and comp-init, to exec */
+	/* Programs to exec, whatever becomes of their files: our own binary, comp-monitor,
+	 * comp-init and comp-nft (-EBADF: was not there). */
+	int comp_fd, monitor_fd, tiny_fd, nft_fd;
 	char *init_layer;
 	struct exits *exits;
 	struct cgroup_host *cgroups;

@@ -601,6 +601,7 @@ static int open_resources(struct supervisor *sv, struct err *e)
 	_cleanup_(free_p) char *records = path_join(sv->run_dir, MONITOR_RECORDS);
 	_cleanup_(free_p) char *monitor = spawn_helper_path("comp-monitor");
 	_cleanup_(free_p) char *init = spawn_helper_path("comp-init");
+	_cleanup_(free_p) char *nft = spawn_helper_path("comp-nft");
 	_cleanup_(fd_closep) int tiny = -EBADF;
 	int r;
 
@@ -613,6 +614,8 @@ static int open_resources(struct supervisor *sv, struct err *e)
 	tiny = open(init, O_RDONLY | O_CLOEXEC);
 	if (sv->monitor_fd < 0 || tiny < 0)
 		return err_errno(e, errno, "open %s", sv->monitor_fd < 0 ? monitor : init);
+	/* Without it all else can still be taken down; the rule set will say what it misses. */
+	sv->nft_fd = open(nft, O_PATH | O_CLOEXEC);
 	sv->tiny_fd = memfd_sealed_copy("comp-init", tiny, e);
 	if (sv->tiny_fd < 0)
 		return sv->tiny_fd;
@@ -679,6 +682,7 @@ static void supervisor_done(struct supervisor *sv)
 	fd_close(sv->comp_fd);
 	fd_close(sv->monitor_fd);
 	fd_close(sv->tiny_fd);
+	fd_close(sv->nft_fd);
 	free(sv->project);
 	free(sv->table);
 	free(sv->run_dir);
@@ -767,6 +771,7 @@ int supervisor_main(const struct dirs *d, const char *project, int ready_fd)
 				 .comp_fd = -EBADF,
 				 .monitor_fd = -EBADF,
 				 .tiny_fd = -EBADF,
+				 .nft_fd = -EBADF,
 				 .firewall_watch = -EBADF,
 				 .networks = MAP_INIT_FREE(network_free) };
 	struct err e = ERR_INIT;

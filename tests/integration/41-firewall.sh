@@ -8,7 +8,7 @@ if [ -z "${LAB:-}" ] && [ "$(id -u)" = 0 ]; then
 	LAB=1 exec unshare -n "$0" "$@"
 fi
 . "$(dirname "$0")/../lib/tap.sh"
-plan 53
+plan 59
 ip link set lo up
 
 netns=n$$
@@ -255,6 +255,36 @@ is "down of one leaves the other's" "$(tables)" 1
 yes "which still answers" get http://127.0.0.1:8010/
 two down -t 0 >/dev/null 2>&1
 is "down of both leaves none" "$(tables)" 0
+
+# ---- the programs go while a project runs --------------------------------------------------
+own=$WORK/own away=$WORK/away
+mkdir "$own" "$away"
+for name in comp comp-extract comp-fetch comp-init comp-monitor comp-nethelper comp-nft; do
+	cp "$(dirname "$COMP")/$name" "$own/"
+done
+cat >moved.yaml <<E
+services:
+  web: {image: tiny, command: ["sleep", "1000"], ports: ["127.0.0.1:8020:80"]}
+networks: {default: {ipam: {config: [{subnet: 198.18.13.0/24}]}}}
+E
+moved() { # moved COMP ARGUMENTS...
+	"$1" -p "$P-m" -f moved.yaml --progress quiet "${@:2}"
+}
+moved "$own/comp" up -d
+is "a project of an installation of its own" "$(tables)" 1
+mv "$own"/comp* "$away/"
+ok "its programs gone, down through its supervisor works" moved "$COMP" down -t 0
+is "the table is gone with it" "$(tables)" 0
+mv "$away"/comp* "$own/"
+moved "$own/comp" up -d
+rm "$own/comp-nft"
+kill -9 "$(P=$P-m supervisor_pid)"
+fails "without comp-nft the next supervisor says what it misses" 1 \
+	"^comp: firewall: apply firewall rules: run $own/comp-nft: No such file" \
+	moved "$own/comp" down -t 0
+cp "$(dirname "$COMP")/comp-nft" "$own/"
+ok "put back, down finishes" moved "$own/comp" down -t 0
+is "nothing is left of it" "$(tables)" 0
 
 clean
 wait "${helpers[@]}" 2>/dev/null

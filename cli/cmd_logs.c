@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/humanize.h"
 #include "cli/log_view.h"
+#include "cli/rows.h"
 #include "cli/watch.h"
 #include "engine/supervise/log_reader.h"
 
@@ -68,6 +69,18 @@ static int parse_view(const struct logs_options *o, struct log_view_options *v, 
 	return r;
 }
 
+/* As Docker Compose says it, and as there no failure: others may have logs. */
+static void warn_unreadable(struct logs *l, const struct record *r)
+{
+	_cleanup_(spec_freep) struct container_spec *spec = record_spec(&l->ctx->dirs, r);
+
+	if (spec && streq_null(spec->log.driver, "none"))
+		ctx_warn(l->ctx,
+			 "Can't retrieve logs for \"%s\": configured logging driver does not support "
+			 "reading",
+			 r->name);
+}
+
 static int add_all(struct logs *l, const struct record_list *records, struct err *e)
 {
 	for (size_t i = 0; i < records->n; i++)
@@ -80,6 +93,8 @@ static int add_all(struct logs *l, const struct record_list *records, struct err
 
 		if (r < 0)
 			return r;
+		if (r == 1)
+			warn_unreadable(l, records->items[i]);
 	}
 	return 0;
 }

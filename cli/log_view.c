@@ -102,6 +102,7 @@ int log_view_add(struct log_view *v, const struct dirs *d, const struct record *
 	struct log_reader_opts o = LOG_READER_OPTS_INIT;
 	_cleanup_(free_p) char *dir = NULL;
 	_cleanup_(fd_closep) int fd = -EBADF;
+	int ret;
 
 	if (map_has(&v->containers, r->id))
 		return 0;
@@ -115,7 +116,8 @@ int log_view_add(struct log_view *v, const struct dirs *d, const struct record *
 	o.tail = v->o.tail;
 	o.since = since ? since : v->o.since;
 	o.until = v->o.until;
-	return log_merge_add(v->merge, fd, &o, shown_of(v, r), e);
+	ret = log_merge_add(v->merge, fd, &o, shown_of(v, r), e);
+	return ret < 0 ? ret : 1;
 }
 
 /* ---- printing ------------------------------------------------------------------- */

@@ -31,7 +31,7 @@ static inline void log_view_freep(struct log_view **v)
 }
 
 /* Show this container's log too, from @since (0: that of the options).  Known
- * already: nothing.  A container without a log is no error. */
+ * already: nothing.  A container without a log is no error.  1: shown from now on. */
 int log_view_add(struct log_view *v, const struct dirs *d, const struct record *r, uint64_t since,
 		 struct err *e);
 /* Names that will be printed, now or later, to make the prefix wide enough. */

@@ -2,7 +2,7 @@
 # Logs under load: every line once and in order, whatever rotates, dies, follows, reads
 # slowly or is full.  Lines carry their number, and a checker reads them.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 41
+plan 44
 LINES_ALL=${LOG_LINES:-1000000}
 LINES_SLOW=${LOG_LINES_SLOW:-300000}
 
@@ -232,6 +232,13 @@ is "halves of both streams find their rest" "$(cat out)/$(cat err)" "out half re
 is "every byte is kept" "$(c logs --no-log-prefix bytes | xxd -p)" "$(printf 'a\000b\377\033[1mc\r\n\n\nd\n' | xxd -p)"
 is "a terminal's output is on stdout" "$(c logs --no-log-prefix tty 2>/dev/null | tr -d '\r' | xargs)" "out err half"
 is "logging: none: nothing is kept" "$(c logs --no-log-prefix none 2>/dev/null | wc -l)" 0
+c logs >/dev/null 2>all.err
+is "and logs says so, once, for it alone" \
+	"$(grep -o "Can't retrieve logs for .*" all.err | tr -d '\\')" \
+	"Can't retrieve logs for \"$P-none-1\": configured logging driver does not support reading\""
+ok "which is no failure, as in Docker Compose" c logs none
+c logs -f none >/dev/null 2>follow.err
+is "nor said again by each look at a log that is followed" "$(grep -c "does not support" follow.err)" 1
 is "no file either" "$(log_files none 2>/dev/null)" 0
 is "and the container got to its end" "$(state none exit_code)" 0
 c down -t 0 >/dev/null 2>&1

@@ -484,6 +484,17 @@ static int sync_file(int dir, const char *name)
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
+/* The mark goes after what it vouches for: should that fail, the next one tries again. */
+static int settle_new(int dir)
+{
+	int r;
+
+	if (faccessat(dir, NEW, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	r = sync_file(dir, "spec.json");
+	return r == 0 && unlinkat(dir, NEW, 0) < 0 ? -errno : r;
+}
+
 int record_settle(struct record *r, const struct dirs *d, struct err *e)
 {
 	_cleanup_(free_p) char *path = dirs_container(d, r->project, r->id);
@@ -494,8 +505,8 @@ int record_settle(struct record *r, const struct dirs *d, struct err *e)
 		return 0;
 	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	ret = dir < 0 ? -errno : sync_file(dir, NAME);
-	if (ret == 0 && unlinkat(dir, NEW, 0) == 0)
-		ret = sync_file(dir, "spec.json");
+	if (ret == 0)
+		ret = settle_new(dir);
 	if (ret == 0 && fsync(dir) < 0)
 		ret = -errno;
 	r->settled = ret == 0;

@@ -17,64 +17,7 @@
 #include "base/path.h"
 #include "base/strv.h"
 #include "engine/state/record.h"
-
-struct place {
-	char root[32];
-	struct dirs dirs;
-};
-
-static int setup(void **state)
-{
-	struct place *p = new0(struct place);
-
-	strcpy(p->root, "/tmp/comp-test-XXXXXX");
-	assert_non_null(mkdtemp(p->root));
-	p->dirs.root = p->root;
-	*state = p;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct place *p = *state;
-
-	assert_int_equal(rm_rf(AT_FDCWD, p->root, NULL), 0);
-	free(p);
-	return 0;
-}
-
-static void put(const struct place *p, const char *id, const char *file, const char *text)
-{
-	_cleanup_(free_p) char *dir = dirs_container(&p->dirs, "t", id),
-			       *path = path_join(dir, file);
-	struct err e = ERR_INIT;
-
-	assert_int_equal(mkdir_p(AT_FDCWD, dir, 0700, NULL), 0);
-	if (file_write_atomic(AT_FDCWD, path, text, strlen(text), 0600, false, &e) < 0)
-		fail_msg("%s", e.msg);
-}
-
-static struct record *new_record(const char *id, const char *name)
-{
-	struct record *r = record_new();
-
-	r->id = xstrdup(id);
-	r->name = xstrdup(name);
-	r->project = xstrdup("t");
-	r->service = xstrdup("web");
-	r->number = 1;
-	return r;
-}
-
-static void save(const struct place *p, struct record *r)
-{
-	_cleanup_(free_p) char *dir = dirs_container(&p->dirs, r->project, r->id);
-	struct err e = ERR_INIT;
-
-	assert_int_equal(mkdir_p(AT_FDCWD, dir, 0700, NULL), 0);
-	if (record_save(r, &p->dirs, false, &e) < 0)
-		fail_msg("%s", e.msg);
-}
+#include "tests/unit/engine/state/records.h"
 
 static void save_new(const struct place *p, const char *id, const char *name)
 {
@@ -215,19 +158,6 @@ static void test_list(void **state)
 	assert_ptr_equal(record_list_find(&l, "a"), l.items[2]);
 	assert_null(record_list_find(&l, "none"));
 	record_list_done(&l);
-}
-
-/* How many of the container's files have a name that starts with @prefix. */
-static size_t count(const struct place *p, const char *id, const char *prefix)
-{
-	_cleanup_(free_p) char *path = dirs_container(&p->dirs, "t", id);
-	_cleanup_(dir_closep) DIR *dir = opendir(path);
-	struct dirent *entry;
-	size_t n = 0;
-
-	while (dir && (entry = readdir(dir)))
-		n += skip_prefix(entry->d_name, prefix) != NULL;
-	return n;
 }
 
 static void test_set_aside(void **state)
@@ -493,8 +423,6 @@ static void test_another_boot(void **state)
 	assert_true(record_reconcile(r, &p->dirs));
 	assert_int_equal(r->status, CONTAINER_EXITED);
 }
-
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {

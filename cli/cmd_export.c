@@ -1,6 +1,6 @@
 /* cli/cmd_export.c: `comp export` and `comp commit`: what became of a container's files. */
 #include <errno.h>
-#include <signal.h>
+#include <poll.h>
 
 #include "base/cleanup.h"
 #include "base/strv.h"
@@ -13,6 +13,8 @@
 #include "engine/container/merged.h"
 #include "engine/image/pack.h"
 #include "engine/image/ref.h"
+#include "engine/supervise/control.h"
+#include "engine/supervise/supervisor.h"
 
 /* ---- export ------------------------------------------------------------------------------- */
 
@@ -106,36 +108,47 @@ static const struct option_spec commit_specs[] = {
 };
 #undef O
 
-static int pause_container(struct context *ctx, const struct record *r, bool pause, struct err *e)
+/* Its supervisor pauses it for as long as *held is open: whatever ends us, it goes on. */
+static int hold_container(struct context *ctx, const struct record *r, struct control_client **held,
+			  struct err *e)
 {
-	_cleanup_(plan_done) struct plan plan = { 0 };
-	size_t i = action_add(&plan.actions, pause ? ACTION_PAUSE : ACTION_UNPAUSE, r->name);
+	_cleanup_(json_unrefp) json *request = json_new_object(), *answer = NULL;
+	int code = supervisor_connect(&ctx->dirs, r->project, held, e);
 
-	plan.actions.items[i].service = xstrdup_null(r->service);
-	plan.actions.items[i].quiet = true;
-	str_set(&ctx->project_name, r->project);
-	ctx->generation = -1;
-	return ctx_apply(ctx, pause ? "pause" : "unpause", &plan, e);
+	if (code < 0)
+		return code;
+	json_put_int(request, "v", CONTROL_VERSION);
+	json_put_str(request, "op", "hold");
+	json_put_str(request, "container", r->name);
+	code = control_send(*held, request, NULL, 0, e);
+	if (code == 0)
+		code = control_receive(*held, &answer, NULL, NULL, e);
+	if (code < 0)
+		return code;
+	if (streq_null(json_get_str(answer, "op"), "held"))
+		return 0;
+	control_err_from_json(json_get(answer, "error"), e);
+	return e->code ? -e->code : err_set(e, EPROTO, "its supervisor gave no answer");
 }
 
-/* ^C must not leave it paused. */
 static int commit_paused(struct context *ctx, struct store *store,
 			 const struct machine_container *c, const struct commit_options *co,
 			 bool pause, char id[DIGEST_MAX], char ***moved, struct err *e)
 {
 	_cleanup_(free_p) char *dir = dirs_container(&ctx->dirs, c->rec->project, c->rec->id);
-	struct err resume = ERR_INIT;
-	int r;
+	_cleanup_(control_client_freep) struct control_client *held = NULL;
+	struct pollfd p = { .events = POLLIN };
+	int r = 0;
 
-	if (!pause || c->rec->status != CONTAINER_RUNNING)
-		return container_commit(store, dir, c->spec, co, id, moved, e);
-	signal(SIGINT, SIG_IGN);
-	signal(SIGTERM, SIG_IGN);
-	r = pause_container(ctx, c->rec, true, e);
-	if (r < 0)
-		return r;
-	r = container_commit(store, dir, c->spec, co, id, moved, e);
-	err_keep_first(&r, e, pause_container(ctx, c->rec, false, &resume), &resume);
+	if (pause && c->rec->status == CONTAINER_RUNNING)
+		r = hold_container(ctx, c->rec, &held, e);
+	if (r == 0)
+		r = container_commit(store, dir, c->spec, co, id, moved, e);
+	p.fd = held ? control_client_fd(held) : -1;
+	if (r == 0 && poll(&p, 1, 0) > 0)
+		fprintf(ctx->err,
+			"Warning: container %s was not paused to the end: its supervisor ended\n",
+			c->rec->name);
 	return r;
 }
 

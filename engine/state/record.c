@@ -234,6 +234,8 @@ json *record_to_json(const struct record *r)
 		json_put_bool(o, "follows", true);
 	if (r->post_start_due)
 		json_put_bool(o, "post_start_due", true);
+	if (r->held)
+		json_put_bool(o, "held", true);
 	if (r->unseen)
 		json_put_bool(o, "unseen", true);
 	if (r->lost)
@@ -315,6 +317,7 @@ int record_from_json(json *j, struct record **out, struct err *e)
 	r->follows = json_get_bool(j, "follows", false);
 	r->post_start_due = json_get_bool(j, "post_start_due", false);
 	r->lost = json_get_bool(j, "lost", false);
+	r->held = json_get_bool(j, "held", false);
 	r->unseen = json_get_bool(j, "unseen", false);
 	read_lists(j, r);
 	*out = TAKE_PTR(r);

@@ -83,6 +83,7 @@ struct record {
 	enum health_status health;
 	enum again again;
 	bool follows; /* to be restarted once what it depends on with restart: true is back */
+	bool held; /* paused for a client that reads it, and to go on when that is gone */
 	bool post_start_due; /* its post_start hooks have not been through yet */
 	bool lost; /* it was running, or to be restarted, when the machine went down (or was
 		    * stopped for that), and has not run since: `boot` may bring it back */

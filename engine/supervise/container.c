@@ -485,7 +485,7 @@ static void run_ended(struct container *c, int code, uint64_t finished_at)
 	rec->restart_count = next.attempts;
 	rec->failures = next.failures;
 	rec->again = AGAIN_NO;
-	rec->post_start_due = false;
+	rec->post_start_due = rec->held = false;
 	if (next.restart && !c->sv->leaving) {
 		rec->status = CONTAINER_RESTARTING;
 		rec->restart_at = now_real_ns() + next.delay_ns;
@@ -809,6 +809,8 @@ static void adopt_alive(struct container *c, const struct monitor_record *m)
 	if (c->cgroup && c->rec->status != CONTAINER_STOPPING)
 		c->rec->status = cgroup_is_frozen(c->cgroup) ? CONTAINER_PAUSED : CONTAINER_RUNNING;
 	c->rec->lost = false;
+	if (c->rec->held)
+		hold_end(c);
 	connect_adopt(c);
 	(void)kill(m->monitor.pid, SIGHUP); /* pinned by its pidfd: look who the supervisor is */
 	if (container_watch_run(c, &e) < 0)
@@ -1086,6 +1088,7 @@ int container_pause(struct container *c, bool pause, struct err *e)
 	if (r < 0)
 		return err_wrap(e, r, "container %s", c->rec->name);
 	c->rec->status = pause ? CONTAINER_PAUSED : CONTAINER_RUNNING;
+	c->rec->held &= pause;
 	container_save(c, false);
 	container_changed(c, pause ? "pause" : "unpause");
 	return 0;

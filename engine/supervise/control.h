@@ -22,6 +22,8 @@
  *          + descriptors stdin, stdout, stderr when tty is false
  *          → started {pid} + the pty master when tty is true
  *          → end {error, exit_code}
+ *  hold    {container}   pause it until this connection is closed, however that happens
+ *          → held {}, or end {error}
  *  events  {}     → event {event} for ever, each as in the journal (engine/state/event.h)
  *  ping    {}     → pong {pid, v, version}        understood whatever "v" of the request
  *  leave   {}     → end {error}   go without stopping anything: a newer comp takes over.

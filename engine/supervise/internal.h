@@ -106,7 +106,8 @@ struct container {
 	struct err start_error;      /* why the last start failed */
 	struct publish_result *held; /* sockets opened ahead of the start, one per spec->ports */
 	size_t n_held;
-	struct hook_run *hook; /* hooks that run */
+	struct control_conn *holder; /* it is paused for that client; borrowed */
+	struct hook_run *hook;       /* hooks that run */
 	struct err hook_error; /* why the last ones failed */
 	bool pre_stop;         /* c->hook are its pre_stop hooks, for a stop with… */
 	int64_t stop_grace;
@@ -245,6 +246,11 @@ int adopt_project(struct supervisor *sv, struct err *e);
 void session_request(struct supervisor *sv, struct control_conn *conn, json *message, int *fds,
 		     size_t n_fds);
 void session_conn_closed(struct supervisor *sv, struct control_conn *conn);
+
+/* ---- hold.c ----------------------------------------------------------------- */
+void hold_request(struct supervisor *sv, struct control_conn *conn, json *message);
+void hold_conn_closed(struct supervisor *sv, struct control_conn *conn);
+void hold_end(struct container *c); /* also after an adoption: let it go on */
 
 /* ---- checks.c --------------------------------------------------------------- */
 void checks_start(struct container *c); /* container runs */

@@ -448,6 +448,8 @@ static void on_message(struct control_conn *conn, json *message, int *fds, size_
 		apply_request(sv, conn, message);
 	} else if (streq(op, "cancel")) {
 		apply_cancel(sv, conn);
+	} else if (streq(op, "hold")) {
+		hold_request(sv, conn, message);
 	} else if (streq(op, "events")) {
 		subscribe(sv, conn);
 	} else if (streq(op, "leave")) {
@@ -466,6 +468,7 @@ static void on_closed(struct control_conn *conn, void *data)
 	unsubscribe(sv, conn);
 	apply_conn_closed(sv, conn);
 	session_conn_closed(sv, conn);
+	hold_conn_closed(sv, conn);
 	if (sv->leaving || sv->hands_over)
 		loop_quit(sv->loop, 0);
 	else

@@ -2,7 +2,7 @@
 # export and commit of containers, history, disk usage, the prune commands, and a store
 # that was damaged.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 62
+plan 66
 
 id_of() {
 	comp image inspect "$1" -f '{{.Id}}'
@@ -57,6 +57,37 @@ is "history: newest first, sizes of layers" "$(comp image history --format '{{.I
 is "history -q --no-trunc" "$(comp image history -q --no-trunc made:1 | head -1)" "$id"
 fails "a bad name" 1 'invalid reference|must be lowercase' comp -p "$P" commit web Bad
 is "nothing came of that" "$(comp image ls -q | sort -u | wc -l)" 3
+
+# The pause ends with whoever asked for it, and with the supervisor that made it.
+mkdir held
+cat >held/compose.yaml <<'Y'
+services:
+  big:
+    image: base:1
+    entrypoint: []
+    command: sh -c "dd if=/dev/zero of=/home/big bs=1M count=400 2>/dev/null; touch /home/done; exec sleep 86400"
+    stop_grace_period: 1s
+Y
+held() { comp -f held/compose.yaml -p "${P}h" "$@"; }
+big() { held ps --format '{{.State}}' big; }
+big_is() { [ "$(big)" = "$1" ]; }
+big_is_written() { held exec -T big test -e /home/done 2>/dev/null; }
+held up -d >/dev/null 2>&1
+until_true 30 big_is_written
+"$COMP" -p "${P}h" -f held/compose.yaml commit big big:1 >/dev/null 2>&1 &
+pid=$!
+ok "paused while it is read" until_true 5 big_is paused
+kill -9 "$pid"
+wait "$pid" 2>/dev/null
+ok "commit was killed: it goes on" until_true 5 big_is running
+is "and can be used" "$(held exec -T big echo yes)" yes
+"$COMP" -p "${P}h" -f held/compose.yaml commit big big:1 >/dev/null 2>&1 &
+pid=$!
+until_true 5 big_is paused
+kill -9 "$(cat "$COMP_RUN/${P}h/lock")" "$pid"
+ok "and its supervisor as well" until_true 10 big_is running
+wait "$pid" 2>/dev/null
+held down -t 1 >/dev/null 2>&1
 comp -p "$P" stop -t 5 >/dev/null 2>&1
 ok "export of a stopped one" comp -p "$P" export -o stopped.tar web
 is "the same" "$(tar -tf stopped.tar | sort | sha256sum)" "$(tar -tf web.tar | sort | sha256sum)"

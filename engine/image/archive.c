@@ -223,6 +223,18 @@ static void image_parts_done(struct image_parts *p)
 	free(p->sizes);
 }
 
+/* What `docker save` does not say; a layer's first bytes do: gzip(1), RFC 8878. */
+static char *compressed_type(const struct layer_source *src)
+{
+	static const unsigned char zstd[] = { 0x28, 0xb5, 0x2f, 0xfd };
+	unsigned char first[sizeof(zstd)];
+
+	if (pread(src->fd, first, sizeof(first), (off_t)src->offset) == sizeof(first) &&
+	    memcmp(first, zstd, sizeof(zstd)) == 0)
+		return "application/vnd.oci.image.layer.v1.tar+zstd";
+	return "application/vnd.docker.image.rootfs.diff.tar.gzip";
+}
+
 /* Keep the bytes of the layer, which has just been unpacked out of them. */
 static int keep_blob(struct archive_file *a, const struct image_parts *p, size_t i,
 		     const struct layer_source *src, struct layer_info *info, struct err *e)
@@ -234,7 +246,7 @@ static int keep_blob(struct archive_file *a, const struct image_parts *p, size_t
 	else if (streq(info->blob, info->diff_id))
 		d.media_type = "application/vnd.docker.image.rootfs.diff.tar";
 	else
-		d.media_type = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+		d.media_type = compressed_type(src);
 	return stage_keep_blob_at(a->stage, info->diff_id, &d, src->fd, src->offset, e);
 }
 

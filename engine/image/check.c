@@ -225,10 +225,45 @@ static int bad_files(struct checking *c, const char *diff_id, const char *tmp, b
 	return 0;
 }
 
-static int check_kept_layer(struct checking *c, const char *diff_id, const struct descriptor *blob,
+/* The record forgets them; whoever wants bytes packs the files, which are checked. */
+static int drop_blob(struct checking *c, const char *diff_id, const struct layer_record *rec,
+		     struct err *e)
+{
+	_cleanup_(fd_closep) int lock = store_lock(c->s, STORE_LOCK, LOCK_EX, e);
+	struct layer_record without = *rec;
+	int r;
+
+	if (lock < 0)
+		return lock;
+	without.blob = (struct descriptor){ 0 };
+	r = layer_record_write(c->s->fd, diff_id, &without, e);
+	store_note_garbage(c->s);
+	return r;
+}
+
+static int bad_blob(struct checking *c, const char *diff_id, const struct layer_record *rec,
+		    bool missing, bool has_files, char *const *ids, struct err *e)
+{
+	_cleanup_(free_p) char *what = xasprintf("blob %s", rec->blob.digest);
+	bool drop = c->o->repair && has_files;
+	int r = drop ? drop_blob(c, diff_id, rec, e) : 0;
+
+	if (r < 0)
+		return r;
+	report(c, what, missing ? "a layer's bytes are missing" : "a layer's bytes are damaged",
+	       ids, drop,
+	       drop ? "forgotten; save and push pack the files anew"
+	       : has_files
+		       ? "containers can run; `comp system check --repair` forgets them, so that "
+			 "save and push pack the files anew"
+		       : NULL);
+	return has_files ? 0 : bad_files(c, diff_id, NULL, false, ids, e);
+}
+
+static int check_kept_layer(struct checking *c, const char *diff_id, const struct layer_record *rec,
 			    char *const *ids, struct err *e)
 {
-	_cleanup_(free_p) char *what = xasprintf("blob %s", blob->digest);
+	const struct descriptor *blob = &rec->blob;
 	char tmp[32] = "", want[DIGEST_MAX], have[DIGEST_MAX];
 	int files, r = unpack_again(c, diff_id, blob, tmp, want, e);
 	bool missing = r == -ENOENT, bad = r == -EBADMSG || missing;
@@ -242,14 +277,7 @@ static int check_kept_layer(struct checking *c, const char *diff_id, const struc
 		return files;
 	r = 0;
 	if (bad) {
-		report(c, what,
-		       missing ? "a layer's bytes are missing" : "a layer's bytes are damaged", ids,
-		       false,
-		       files == 0 ? "containers can run; to save or push: pull or load "
-				    "the image again"
-				  : NULL);
-		if (files == -ENOENT)
-			r = bad_files(c, diff_id, NULL, false, ids, e);
+		r = bad_blob(c, diff_id, rec, missing, files == 0, ids, e);
 	} else if (files == -ENOENT || !streq(want, have)) {
 		r = bad_files(c, diff_id, tmp, files == 0, ids, e);
 	}
@@ -271,7 +299,7 @@ static int check_layer(struct checking *c, const char *diff_id, char *const *ids
 		return 0;
 	}
 	if (rec.blob.digest)
-		return check_kept_layer(c, diff_id, &rec.blob, ids, e);
+		return check_kept_layer(c, diff_id, &rec, ids, e);
 	r = pack_files(c, diff_id, have, e);
 	if (r < 0 && r != -ENOENT)
 		return r;

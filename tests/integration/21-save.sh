@@ -2,7 +2,7 @@
 # What comp saves comes back as it was, here and in skopeo, podman and Docker; layers
 # that came from outside keep their bytes, those comp made are packed the same every time.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 44
+plan 47
 
 archive() {
 	python3 "$LIB/make-archive" "$@"
@@ -115,6 +115,15 @@ for compress in none gzip zstd; do
 	is "$compress: the same id, manifest, layers" \
 		"$(id_of example.com/team/app:1) $(comp image inspect example.com/team/app:1 -f '{{index .RepoDigests 0}}') $(blobs)" \
 		"$id $digest $before"
+done
+
+# What `docker save` does not say.
+for compress in none gzip zstd; do
+	empty_store
+	archive in.tar format=docker compress="${compress/none/}" name=example.com/team/app:1 base.tar top.tar
+	comp load -q -i in.tar
+	like "$compress in an archive as docker's: its media type" \
+		"$(jq -r .blob.media_type "$(layer_of example.com/team/app:1 0).json")" "${compress/none/tar}\$"
 done
 
 # ---- which images ------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 # export and commit of containers, history, disk usage, the prune commands, and a store
 # that was damaged.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 66
+plan 69
 
 id_of() {
 	comp image inspect "$1" -f '{{.Id}}'
@@ -152,6 +152,12 @@ is "repair: as it was" "$(stat -c %a "$layer/etc/passwd"; comp system check -q)"
 rm -rf "$layer"
 comp system check --repair >/dev/null
 is "repair of one that is gone" "$(cmp "$layer/bin/busybox" /bin/busybox && echo same)" same
+kept=$COMP_ROOT/images/blobs/sha256/$(jq -r .blob.digest "$layer.json" | cut -c8-)
+printf x | dd of="$kept" bs=1 seek=900 conv=notrunc status=none
+like "damaged kept bytes are found" "$(comp system check 2>&1)" "damaged: blob sha256:.*: a layer's bytes are damaged"
+comp system check --repair >/dev/null
+is "repair: they are forgotten" "$(jq .blob "$layer.json"; comp system check -q)" null
+ok "and the image can be saved" comp save -o again.tar c:1
 printf x | dd of="$COMP_ROOT/images/blobs/sha256/$(id_of c:1 | cut -c8-)" bs=1 seek=9 conv=notrunc status=none
 fails_check=$(comp system check 2>&1)
 like "a damaged config: what to do" "$fails_check" 'comp pull c:1'

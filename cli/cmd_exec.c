@@ -1,4 +1,5 @@
-/* cli/cmd_exec.c: `exec`: the supervisor makes the process, we carry its bytes. */
+/* cli/cmd_exec.c: `exec`: the supervisor makes the process, we carry its bytes.  When we
+ * are gone before it is, it is hung up, unless it was to be on its own (-d). */
 #include <errno.h>
 
 #include "base/cleanup.h"
@@ -18,7 +19,8 @@ struct exec_options {
 #define O struct exec_options
 
 static const struct option_spec flags[] = {
-	OPTION_BOOL("detach", 'd', O, detach, "Detached mode: Run command in the background"),
+	OPTION_BOOL("detach", 'd', O, detach, "Detached mode: Run command in the background (otherwise it gets SIGHUP, "
+		    "and SIGKILL 5 s later, when comp is gone)"),
 	OPTION_STRINGS("env", 'e', O, env, "Set environment variables"),
 	OPTION_INT("index", 0, O, index, "0",
 		   "Index of the container if service has multiple replicas"),
@@ -78,6 +80,7 @@ static json *request(const struct exec_options *o, const char *container, char *
 	json_put_str(m, "cwd", o->workdir);
 	json_put_bool(m, "tty", tty);
 	json_put_bool(m, "privileged", o->privileged);
+	json_put_bool(m, "attached", !o->detach);
 	if (tty && term_real_size(STDIN_FILENO, &rows, &cols)) {
 		json_put_int(m, "rows", rows);
 		json_put_int(m, "cols", cols);

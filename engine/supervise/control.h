@@ -18,7 +18,7 @@
  *          → progress {id, status, text, details}           any number; see below
  *          → end {error: null | {code,msg,hint,file,line,col}}
  *  cancel  {}     start no further action of the apply of this connection
- *  exec    {container, argv, env, user, cwd, tty, privileged, rows, cols}
+ *  exec    {container, argv, env, user, cwd, tty, privileged, rows, cols, attached}
  *          + descriptors stdin, stdout, stderr when tty is false
  *          → started {pid} + the pty master when tty is true
  *          → end {error, exit_code}

@@ -4,15 +4,25 @@
  * With one, the process makes a pty in the container and its master is passed
  * on to the client, which relays: no byte of a session goes through here.  The
  * process is our child, so its exit code is the real one.
+ *
+ * A client that is gone, however it went, is a terminal that hung up: SIGHUP, and
+ * SIGKILL for what does not mind.  Docker lets such a process run on (moby#9098); who
+ * wants that says so with -d.  A pty hangs up by itself as well, when the client's
+ * descriptor of the master, the only one there is, closes with it (pty(7)).
  */
 #include "engine/supervise/internal.h"
 
+#include <assert.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include "base/cleanup.h"
 #include "engine/container/exec.h"
+
+#define HANGUP_GRACE (5 * NSEC_PER_SEC)
 
 struct session {
 	struct supervisor *sv;
@@ -22,6 +32,8 @@ struct session {
 	struct source *exit_source, *console_source, *error_source;
 	struct winsize size;
 	bool tty, started;
+	bool attached; /* its process is to end with the client */
+	struct source *hangup_timer;
 	struct err err;
 	struct session *next;
 };
@@ -37,6 +49,7 @@ static void session_free(struct session *s)
 	source_free(s->exit_source);
 	source_free(s->console_source);
 	source_free(s->error_source);
+	source_free(s->hangup_timer);
 	fd_close(s->pidfd);
 	fd_close(s->console);
 	fd_close(s->error_fd);
@@ -238,6 +251,7 @@ void session_request(struct supervisor *sv, struct control_conn *conn, json *mes
 	s->conn = conn;
 	s->pidfd = s->console = s->error_fd = -EBADF;
 	s->tty = json_get_bool(message, "tty", false);
+	s->attached = json_get_bool(message, "attached", false); /* older ones do not say */
 	s->size.ws_row = (unsigned short)json_get_int(message, "rows", 0);
 	s->size.ws_col = (unsigned short)json_get_int(message, "cols", 0);
 	s->next = sv->sessions;
@@ -255,9 +269,36 @@ void session_request(struct supervisor *sv, struct control_conn *conn, json *mes
 	}
 }
 
+/* To the process and what it started in the foreground.  It leads a session (setsid(2)),
+ * so it cannot leave its process group; and while it is our child and not reaped, which
+ * on_exit_event() does, nobody else has that number.  Before its setsid there is no such
+ * group. */
+static void signal_group(const struct session *s, int sig)
+{
+	assert(s->pid > 1);
+	if (kill(-s->pid, sig) < 0)
+		(void)syscall(SYS_pidfd_send_signal, s->pidfd, sig, NULL, 0); /* gone: as well */
+}
+
+static void on_hangup_timer(struct source *src, void *data)
+{
+	signal_group(data, SIGKILL);
+}
+
+static void hang_up(struct session *s)
+{
+	signal_group(s, SIGHUP);
+	signal_group(s, SIGCONT); /* one that is stopped would not see it */
+	s->hangup_timer = loop_add_timer(s->sv->loop, HANGUP_GRACE, on_hangup_timer, s);
+}
+
 void session_conn_closed(struct supervisor *sv, struct control_conn *conn)
 {
-	for (struct session *s = sv->sessions; s; s = s->next)
-		if (s->conn == conn)
-			s->conn = NULL;
+	for (struct session *s = sv->sessions; s; s = s->next) {
+		if (s->conn != conn)
+			continue;
+		s->conn = NULL;
+		if (s->attached)
+			hang_up(s);
+	}
 }

@@ -2,7 +2,7 @@
 # A container's life: stop, start, restart, kill, pause, rm; restart policies; and
 # the sudden death of every process that has to do with it.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 77
+plan 83
 
 c() {
 	comp -p "$P" "$@"
@@ -211,6 +211,34 @@ is "names resolve" "$(resolves && echo yes)" yes
 is "the port answers by proxy" "$(answers '[::1]' && echo yes)" yes
 c exec -T once sh -c 'exit 42' </dev/null
 is "exec passes the exit code on" $? 42
+
+# ---- the client of an exec is killed: its process is hung up ---------------------------
+runs() { # runs NUMBER: a sleep of so many seconds, which is how these are told apart
+	pgrep -f "^sleep $1\$" >/dev/null
+}
+ended() {
+	! runs "$1"
+}
+n=1$$
+cut_off() { # cut_off NUMBER COMMAND: kill the client once the sleep is there
+	"$COMP" -p "$P" exec -T once sh -c "$2" </dev/null >/dev/null 2>&1 &
+	until_true 10 runs "$1"
+	kill -9 $!
+	wait $! 2>/dev/null
+}
+comp -p "$P" exec -d once sleep "${n}0"
+cut_off "${n}1" "trap 'echo hup >/tmp/hup; exit' HUP; sleep ${n}1 & wait"
+is "exec, client killed: the process gets SIGHUP" "$(until_true 5 c exec -T once cat /tmp/hup </dev/null && echo yes)" yes
+ok "so does what it had started" until_true 5 ended "${n}1"
+cut_off "${n}2" "trap '' HUP; sleep ${n}2 & wait"
+ok "who ignores that is killed, with all its group" until_true 20 ended "${n}2"
+script -qfc "exec '$COMP' -p '$P' exec once sh -c 'sleep ${n}3; true'" /dev/null </dev/null >/dev/null 2>&1 &
+until_true 10 runs "${n}3"
+pkill -9 -P $!
+ok "with a terminal it is hung up" until_true 5 ended "${n}3"
+ok "exec -d is left alone" runs "${n}0"
+ok "and the container was all the time" state_is once status running
+
 supervisor=$(supervisor_pid)
 kill -9 "$supervisor" "$web"
 is "a death that nobody saw is followed by a restart" "$(until_true 10 new_pid web "$web" && echo yes)" yes

@@ -17,6 +17,7 @@
 #include "compose/units.h"
 #include "compose/values.h"
 #include "compose/version_label.h"
+#include "engine/build/remote.h"
 #include "engine/image/platform.h"
 
 struct building {
@@ -240,14 +241,13 @@ static int set_sources(struct builder *x, const struct node *build, struct err *
 	const char *context = node_get_str(build, "context"), *file;
 	_cleanup_(free_p) char *path = NULL;
 
-	if (context && (strstr(context, "://") || skip_prefix(context, "git@")))
-		return node_err(e, node_get(build, "context"), EOPNOTSUPP,
-				"%s: only directories can be built from", context);
 	x->o.context = context;
 	x->o.dockerfile_text = node_get_str(build, "dockerfile_inline");
 	x->o.dockerfile_name = x->o.dockerfile_text ? "dockerfile_inline" : NULL;
 	file = x->o.dockerfile_text ? NULL : node_get_str(build, "dockerfile");
-	if (file) {
+	if (file && context && remote_is(context)) {
+		x->o.dockerfile = file;
+	} else if (file) {
 		_cleanup_(free_p) char *cwd = path_cwd();
 		const char *below;
 

@@ -10,6 +10,7 @@
 #include "cli/images_view.h"
 #include "compose/units.h"
 #include "engine/build/dockerfile.h"
+#include "engine/build/remote.h"
 
 struct image_build_options {
 	char **tags, **args, **labels, **secrets, **ssh, **hosts, **ulimits, **contexts;
@@ -257,10 +258,11 @@ static int find_inputs(struct builder *b, const struct image_build_options *o, c
 		b->o.dockerfile = o->file;
 		return context_from_stdin(b, fd, e);
 	}
-	if (strstr(context, "://") || skip_prefix(context, "git@"))
-		return err_set(e, EOPNOTSUPP,
-			       "%s: contexts are directories or a tar on standard input", context);
 	b->o.context = context;
+	if (remote_is(context) && (!o->file || !streq(o->file, "-"))) {
+		b->o.dockerfile = o->file;
+		return 0;
+	}
 	return find_file(b, context, o->file, e);
 }
 

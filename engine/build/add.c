@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "engine/build/remote.h"
 #include "engine/image/download.h"
 #include "engine/image/extractor.h"
 
@@ -39,12 +40,13 @@ static int check_digest(const struct instruction *i, const char *digest, const c
 int add_fetch(struct run *run, const struct instruction *i, const char *url, bool into_dir,
 	      struct fetched *out, struct err *e)
 {
-	struct fetched f = { .fd = open(run->work, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600) };
+	struct fetched f = { .fd = open(run->work, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600),
+			     .dir = -EBADF };
 	struct download d;
 	int r = f.fd < 0 ? err_errno(e, errno, "make a temporary file") : 0;
 
 	f.name = name_of_url(url);
-	*out = (struct fetched){ .fd = -EBADF };
+	*out = (struct fetched){ .fd = -EBADF, .dir = -EBADF };
 	if (r == 0 && !f.name && into_dir)
 		r = err_set(e, EINVAL,
 			    "%s: cannot tell a file name from it; say one in the "
@@ -66,10 +68,41 @@ int add_fetch(struct run *run, const struct instruction *i, const char *url, boo
 	return 0;
 }
 
+static int check_commit(const struct instruction *i, const char *commit, const char *url,
+			struct err *e)
+{
+	if (!i->checksum || skip_prefix(commit, i->checksum))
+		return 0;
+	return err_set(e, EBADMSG, "commit mismatch for %s: got %s, wanted %s", url, commit,
+		       i->checksum);
+}
+
+int add_clone(struct run *run, const struct instruction *i, const char *url, struct fetched *out,
+	      struct err *e)
+{
+	_cleanup_(remote_git_done) struct remote_git g = { 0 };
+	_cleanup_(free_p) char *dir = xasprintf("%s/%u", run->work, run->serial++);
+	_cleanup_(free_p) char *commit = NULL;
+	int r = mkdir_p(AT_FDCWD, dir, 0755, e);
+
+	*out = (struct fetched){ .fd = -EBADF, .dir = -EBADF };
+	if (r == 0)
+		r = remote_git_parse(url, &g, e);
+	if (r > 0) /* who gives up kills this process, and git goes with it */
+		r = remote_git_fetch(&g, dir, i->keep_git_dir, -EBADF, &commit, e);
+	if (r == 0)
+		r = check_commit(i, commit, url, e);
+	if (r < 0)
+		return r;
+	out->dir = remote_git_open(dir, g.subdir, e);
+	out->name = xasprintf("%s:%s%s", g.url, g.subdir ?: "", i->keep_git_dir ? " with .git" : "");
+	out->digest = TAKE_PTR(commit);
+	return MIN(out->dir, 0);
+}
+
 /* ---- archives ----------------------------------------------------------------------------- */
 
-/* Does the file begin like a tar, plain or compressed? */
-static bool looks_like_archive(int fd)
+bool add_is_archive(int fd)
 {
 	static const struct {
 		const char *bytes;
@@ -91,6 +124,14 @@ static bool looks_like_archive(int fd)
 	return false;
 }
 
+int add_tree(struct place *p, int dir, const char *dest, struct err *e)
+{
+	int made = place_dir(p, dest, e);
+
+	fd_close(made);
+	return made < 0 ? made : place_tree(p, dest, dir, ".", "", NULL, 0, e);
+}
+
 /* 1: it was an archive and is unpacked; 0: it is none. */
 int add_unpack(struct run *r, struct place *p, int fd, const char *dest, bool chown, struct err *e)
 {
@@ -102,7 +143,7 @@ int add_unpack(struct run *r, struct place *p, int fd, const char *dest, bool ch
 	struct err why = ERR_INIT;
 	int code;
 
-	if (!looks_like_archive(fd) || lseek(fd, 0, SEEK_SET) < 0)
+	if (!add_is_archive(fd) || lseek(fd, 0, SEEK_SET) < 0)
 		return 0;
 	if (mkdir(dir, 0755) < 0)
 		return err_errno(e, errno, "create %s", dir);

@@ -315,6 +315,7 @@ static void close_build(struct build *b)
 		ignore_free(b->contexts[i].ignore);
 	}
 	free(b->contexts);
+	free(b->remote_dockerfile);
 	strv_free(b->context_names);
 	for (size_t i = 0; b->results && i < b->graph.n; i++) {
 		image_config_done(&b->results[i].config);

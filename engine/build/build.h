@@ -28,13 +28,14 @@ struct build_secret {
 	uint64_t size;
 };
 struct build_context_arg {
-	char *name, *value; /* a directory, or docker-image://REF */
+	char *name, *value; /* a directory, an address, or docker-image://REF */
 };
 
 /* Everything is borrowed for the call; NULL or 0: not stated. */
 struct build_options {
 	const struct dirs *dirs;
-	const char *context;         /* directory; NULL: a tar is read from @context_fd */
+	const char *context;         /* directory or address (remote.h); NULL: a tar is read from
+				      * @context_fd */
 	int context_fd;              /* borrowed; -EBADF: none (an empty context) */
 	const char *dockerfile;      /* path, relative to the context; NULL: Dockerfile */
 	const char *dockerfile_text; /* the text itself */

@@ -15,6 +15,7 @@
 #include "engine/build/internal.h"
 #include "engine/build/key.h"
 #include "engine/build/place.h"
+#include "engine/build/remote.h"
 #include "engine/container/user.h"
 
 /* ---- sources --------------------------------------------------------------------------- */
@@ -113,7 +114,7 @@ struct copy {
 	struct source_items items;
 	struct ignore *exclude;
 	char *dest;              /* absolute, with its '/' at the end if it is a directory */
-	struct fetched *fetched; /* ADD https://… */
+	struct fetched *fetched; /* ADD of an address */
 	size_t n_fetched;
 };
 
@@ -125,6 +126,7 @@ static void copy_done(struct copy *c)
 	free(c->dest);
 	for (size_t i = 0; i < c->n_fetched; i++) {
 		fd_close(c->fetched[i].fd);
+		fd_close(c->fetched[i].dir);
 		free(c->fetched[i].name);
 		free(c->fetched[i].digest);
 	}
@@ -139,8 +141,9 @@ static bool is_url(const struct instruction *i, const char *word)
 
 static bool is_git(const struct instruction *i, const char *word)
 {
-	return i->kind == INS_ADD && (skip_prefix(word, "git@") || skip_prefix(word, "git://") ||
-				      has_suffix(word, ".git") || strstr(word, ".git#"));
+	_cleanup_(remote_git_done) struct remote_git g = { 0 };
+
+	return i->kind == INS_ADD && remote_git_parse(word, &g, NULL) != 0;
 }
 
 /* Relative to the working directory; "." means it as a directory. */
@@ -184,7 +187,9 @@ static char *dest_of(const struct copy *c, const struct source_item *it, const c
 static int fetch(struct copy *c, const char *url, struct err *e)
 {
 	c->fetched = xreallocarray(c->fetched, c->n_fetched + 1, sizeof(*c->fetched));
-	return add_fetch(c->r, c->i, url, has_suffix(c->dest, "/"), &c->fetched[c->n_fetched++], e);
+	return is_git(c->i, url) ? add_clone(c->r, c->i, url, &c->fetched[c->n_fetched++], e)
+				 : add_fetch(c->r, c->i, url, has_suffix(c->dest, "/"),
+					     &c->fetched[c->n_fetched++], e);
 }
 
 static int find_all(struct copy *c, struct err *e)
@@ -192,10 +197,7 @@ static int find_all(struct copy *c, struct err *e)
 	int code = 0;
 
 	for (char **w = c->i->words; code == 0 && w && *w; w++) {
-		if (is_git(c->i, *w))
-			return err_set(e, EOPNOTSUPP,
-				       "ADD of a git repository is not supported: %s", *w);
-		if (is_url(c->i, *w))
+		if (is_git(c->i, *w) || is_url(c->i, *w))
 			code = fetch(c, *w, e);
 		else
 			code = source_find(&c->source.s, *w, c->i->parents, &c->items, e);
@@ -233,7 +235,7 @@ static bool is_known(const struct copy *c)
 	if (c->source.diff_ids)
 		return true;
 	STRV_FOREACH (w, c->i->words)
-		if (!is_url(c->i, *w))
+		if (!is_url(c->i, *w) || is_git(c->i, *w))
 			return false;
 	return c->i->checksum && digest_is_valid(c->i->checksum);
 }
@@ -378,6 +380,10 @@ static int place_all(struct copy *c, struct place *p, struct err *e)
 		struct place mine = *p;
 
 		mine.owned = true;
+		if (c->fetched[n].dir >= 0) {
+			code = add_tree(&mine, c->fetched[n].dir, c->dest, e);
+			continue;
+		}
 		code = lseek(c->fetched[n].fd, 0, SEEK_SET) < 0 ? -errno : 0;
 		if (code == 0 && c->i->unpack == 1)
 			code = add_unpack(c->r, &mine, c->fetched[n].fd, c->dest,

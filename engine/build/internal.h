@@ -58,6 +58,7 @@ struct build {
 	struct build_input input;
 	struct build_context *contexts; /* the first is the main one */
 	size_t n_contexts;
+	char *remote_dockerfile; /* what a context at an address was; NULL: no such */
 	char **context_names;
 	struct stage_graph graph;
 	struct cache_dir **caches; /* cache_from; NULL at the end */

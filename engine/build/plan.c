@@ -5,7 +5,10 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/strv.h"
+#include "engine/build/add.h"
 #include "engine/build/internal.h"
+#include "engine/build/remote.h"
+#include "engine/image/download.h"
 #include "engine/image/extractor.h"
 #include "engine/image/ref.h"
 
@@ -69,21 +72,78 @@ static int unpack_context(struct build *b, struct build_context *c, struct err *
 	return r;
 }
 
-static int open_named(struct build_context *c, const struct build_context_arg *a, struct err *e)
+static int open_inside(struct build_context *c, const char *dir, const char *subdir, struct err *e)
+{
+	char path[FD_PATH_MAX];
+
+	c->fd = remote_git_open(dir, subdir, e);
+	if (c->fd < 0)
+		return c->fd;
+	c->path = realpath(fd_path(c->fd, path), NULL);
+	return c->path ? 0 : err_errno(e, errno, "%s", dir);
+}
+
+/* A tar to build from, or the text of a Dockerfile without a context. */
+static int open_download(struct build *b, struct build_context *c, const char *url, const char *dir,
+			 struct err *e)
+{
+	_cleanup_(fd_closep) int fd = open(b->work, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+	struct layer_source src = { .fd = fd, .size = UINT64_MAX, .what = url };
+	_cleanup_(buf_done) struct buf text = BUF_INIT;
+	struct layer_info info;
+	struct download d;
+	int r = fd < 0 ? err_errno(e, errno, "make a temporary file") : download(url, fd, &d, e);
+
+	if (r == 0)
+		r = open_directory(c, dir, e);
+	if (r < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		return r < 0 ? r : err_errno(e, errno, "seek");
+	if (add_is_archive(fd))
+		return extractor_layer(&src, c->fd, &info, NULL, e);
+	if (c != &b->contexts[0])
+		return err_set(e, EINVAL, "%s is not an archive", url);
+	r = fd_read_all(fd, DOCKERFILE_MAX_SIZE, &text);
+	b->remote_dockerfile = buf_take(&text);
+	return r < 0 ? err_errno(e, -r, "read %s", url) : 0;
+}
+
+static int open_remote(struct build *b, struct build_context *c, const char *url, struct err *e)
+{
+	_cleanup_(free_p) char *title = xasprintf("[internal] load remote build context %s", url);
+	_cleanup_(free_p) char *dir = xasprintf("%s/context-%zu", b->work, (size_t)(c - b->contexts));
+	_cleanup_(remote_git_done) struct remote_git g = { 0 };
+	unsigned int vertex = ++b->n_vertices;
+	uint64_t began = now_mono_ns();
+	int is_git, r = mkdir_p(AT_FDCWD, dir, 0755, e);
+
+	plan_event(b, BUILD_STARTED, vertex, title, 0);
+	is_git = r < 0 ? r : remote_git_parse(url, &g, e);
+	if (is_git > 0) {
+		r = remote_git_fetch(&g, dir, false, b->h->cancel_fd, NULL, e);
+		if (r == 0)
+			r = open_inside(c, dir, g.subdir, e);
+	} else {
+		r = is_git < 0 ? is_git : open_download(b, c, url, dir, e);
+	}
+	plan_event(b, r < 0 ? BUILD_FAILED : BUILD_DONE, vertex, r < 0 && e ? e->msg : "",
+		   now_mono_ns() - began);
+	return r;
+}
+
+static int open_named(struct build *b, struct build_context *c, const struct build_context_arg *a,
+		      struct err *e)
 {
 	const char *image = skip_prefix(a->value, "docker-image://");
-	struct stat st;
 
 	c->name = a->name;
 	if (image) {
 		c->image = xstrdup(image);
 		return 0;
 	}
-	if (stat(a->value, &st) < 0 && strstr(a->value, "://"))
-		return err_set(e, EOPNOTSUPP,
-			       "context %s=%s: only directories and docker-image:// are supported",
-			       a->name, a->value);
-	return err_wrap(e, open_directory(c, a->value, e), "context %s", a->name);
+	return err_wrap(e,
+			remote_is(a->value) ? open_remote(b, c, a->value, e)
+					    : open_directory(c, a->value, e),
+			"context %s", a->name);
 }
 
 /* NAME.dockerignore beside the Dockerfile, or the context's own. */
@@ -110,15 +170,18 @@ int plan_contexts(struct build *b, struct err *e)
 	b->contexts = xcalloc(b->n_contexts, sizeof(*b->contexts));
 	for (size_t i = 0; i < b->n_contexts; i++)
 		b->contexts[i].fd = -EBADF;
-	r = o->context ? open_directory(&b->contexts[0], o->context, e)
-		       : unpack_context(b, &b->contexts[0], e);
+	if (o->context && remote_is(o->context))
+		r = open_remote(b, &b->contexts[0], o->context, e);
+	else
+		r = o->context ? open_directory(&b->contexts[0], o->context, e)
+			       : unpack_context(b, &b->contexts[0], e);
 	if (r == 0)
 		r = read_ignore(&b->contexts[0],
 				o->dockerfile_text ? NULL : o->dockerfile ?: "Dockerfile", e);
 	for (size_t i = 0; r == 0 && i < o->n_contexts; i++) {
 		struct build_context *c = &b->contexts[1 + i];
 
-		r = open_named(c, &o->contexts[i], e);
+		r = open_named(b, c, &o->contexts[i], e);
 		strv_add(&b->context_names, o->contexts[i].name);
 		if (r == 0 && c->fd >= 0)
 			r = read_ignore(c, NULL, e);
@@ -139,6 +202,10 @@ static int read_dockerfile(struct build *b, struct buf *text, char **name, struc
 		return 0;
 	}
 	*name = xstrdup(b->o->dockerfile_name ?: path);
+	if (b->remote_dockerfile) {
+		buf_adds(text, b->remote_dockerfile);
+		return 0;
+	}
 	r = file_read_follow(b->contexts[0].fd, path, DOCKERFILE_MAX_SIZE, text, e);
 	if (r == -ENOENT && !b->o->dockerfile) {
 		if (file_read_follow(b->contexts[0].fd, "dockerfile", DOCKERFILE_MAX_SIZE, text,

@@ -25,6 +25,14 @@ int procref_of(pid_t pid, struct procref *p, struct err *e);
  * gone, even when its pid is in use again. */
 int procref_open(const struct procref *p, struct err *e);
 
+/* Whose cgroup is a process in?  @text: its /proc/PID/cgroup, cgroups(7); @id: the
+ * container that it should be of, whose cgroup is PROJECT.ID wherever that stands.
+ * 1: that one's, or one made below it; -EXDEV: another container's; 0: of none, as for a
+ * process that has ended (v1) or one privileged enough to leave. */
+int procref_cgroup_of(const char *text, const char *id);
+/* The same for a process that may end meanwhile (-ESRCH). */
+int procref_in_container(const struct procref *p, const char *id, struct err *e);
+
 /* Send @sig through a pidfd; -ESRCH if it is gone. */
 int procref_signal(const struct procref *p, int sig, struct err *e);
 

@@ -812,7 +812,10 @@ static void adopt_alive(struct container *c, const struct monitor_record *m)
 	if (c->rec->held)
 		hold_end(c);
 	connect_adopt(c);
-	(void)kill(m->monitor.pid, SIGHUP); /* pinned by its pidfd: look who the supervisor is */
+	/* Look who the supervisor is.  Of a monitor whose process is gone nothing but its
+	 * record vouches for it, and it has no more use for one. */
+	if (c->m.pidfd >= 0)
+		(void)syscall(SYS_pidfd_send_signal, c->m.monitor_pidfd, SIGHUP, NULL, 0);
 	if (container_watch_run(c, &e) < 0)
 		supervisor_log(c->sv, "%s: %s", c->rec->name, e.msg);
 	container_save(c, false);
@@ -838,14 +841,18 @@ void container_readopt(struct container *c)
 {
 	struct monitor_record m;
 	struct exit_record end;
+	struct err e = ERR_INIT;
 	bool killed;
+	int r = monitor_record_load(c->sv->run_fd, c->rec->id, &m, NULL);
 
-	if (monitor_record_load(c->sv->run_fd, c->rec->id, &m, NULL) == 0 &&
-	    monitor_adopt(&m, &c->m.monitor_pidfd, &c->m.pidfd, NULL) == 0 &&
-	    !has_ended(c->m.monitor_pidfd)) {
+	if (r == 0)
+		r = monitor_adopt(&m, c->rec->id, &c->m.monitor_pidfd, &c->m.pidfd, &e);
+	if (r == 0 && !has_ended(c->m.monitor_pidfd)) {
 		adopt_alive(c, &m);
 		return;
 	}
+	if (r == -EXDEV)
+		supervisor_log(c->sv, "%s: %s; left alone", c->rec->name, e.msg);
 	open_pipes(c);
 	killed = kill_orphan(c);
 	if (exits_load(c->sv->exits, c->rec->id, &end, NULL) == 0 &&

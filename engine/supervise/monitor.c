@@ -441,7 +441,25 @@ int monitor_record_load(int run_dir_fd, const char *id, struct monitor_record *o
 	return 0;
 }
 
-int monitor_adopt(const struct monitor_record *r, int *monitor_pidfd, int *pidfd, struct err *e)
+/* Pinned they are; are they what the record says?  The process is the monitor's child and
+ * in no other container's cgroup: the record alone, be it damaged or another's, is not
+ * enough to send a signal.  A privileged one may have left its cgroup, which does not
+ * make it somebody else's. */
+static int check_pair(const struct monitor_record *r, const char *id, struct err *e)
+{
+	uint64_t parent;
+	int n = proc_status_number(r->process.pid, "PPid", &parent, e);
+
+	if (n == 0 && parent != (uint64_t)r->monitor.pid)
+		return err_set(e, EXDEV, "process %d is not a child of %d, its monitor",
+			       r->process.pid, r->monitor.pid);
+	if (n == 0)
+		n = procref_in_container(&r->process, id, e);
+	return MIN(n, 0);
+}
+
+int monitor_adopt(const struct monitor_record *r, const char *id, int *monitor_pidfd, int *pidfd,
+		  struct err *e)
 {
 	char boot[BOOT_ID_MAX];
 	int n = proc_boot_id(boot, e);
@@ -454,10 +472,16 @@ int monitor_adopt(const struct monitor_record *r, int *monitor_pidfd, int *pidfd
 	if (n < 0)
 		return n;
 	*monitor_pidfd = n;
-	*pidfd = procref_open(&r->process, e);
-	if (*pidfd >= 0 || *pidfd == -ESRCH)
+	n = *pidfd = procref_open(&r->process, e);
+	if (n >= 0)
+		n = check_pair(r, id, e);
+	if (n == 0)
 		return 0;
-	n = *pidfd;
+	*pidfd = fd_close(*pidfd);
+	if (n == -ESRCH) {
+		*pidfd = -ESRCH;
+		return 0;
+	}
 	*monitor_pidfd = fd_close(*monitor_pidfd);
 	return n;
 }

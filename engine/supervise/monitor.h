@@ -146,10 +146,13 @@ struct monitor_record {
 int monitor_record_load(int run_dir_fd, const char *id, struct monitor_record *out, struct err *e);
 void monitor_record_remove(int run_dir_fd, const char *id);
 
-/* Open pidfds of the monitor and process in @r.  -ESRCH: the monitor is gone (or it
- * was another boot): look for its exit record.  *pidfd is -ESRCH when the process is
- * gone while its monitor still writes the record. */
-int monitor_adopt(const struct monitor_record *r, int *monitor_pidfd, int *pidfd, struct err *e);
+/* Open pidfds of the monitor and process in @r, the record of container @id.  -ESRCH: the
+ * monitor is gone (or it was another boot): look for its exit record.  *pidfd is -ESRCH
+ * when the process is gone while its monitor still writes the record.  -EXDEV: they are
+ * there, with the start times they should have, but are not this container's: nothing
+ * may be done to them. */
+int monitor_adopt(const struct monitor_record *r, const char *id, int *monitor_pidfd, int *pidfd,
+		  struct err *e);
 
 /* A copy of the container's terminal master, or the writing end of its stdin, from
  * its monitor; the caller closes it.  -ENOENT: has none (or not yet). */

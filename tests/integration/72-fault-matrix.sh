@@ -3,7 +3,7 @@
 # makes of it.  Each row is named C4-n; rows that another test drives are listed with its
 # name at the end, rows that cannot be driven here are skipped with the reason.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 73
+plan 81
 
 PORT=$(free_port)
 export PORT
@@ -103,6 +103,39 @@ for file in "$COMP_ROOT/projects/$P/containers"/*/state.json; do
 	cp "$WORK/record" "$file"
 done
 ok "C4-22 records that name somebody else's process: up" c up -d
+ok "C4-22 everything runs once" until_true 10 all_run
+ok "C4-22 in its own processes only" until_true 5 has_four
+c down -t 0
+is "C4-22 and he is left alone" "$(is_gone $innocent || echo alive)" alive
+kill $innocent
+wait $innocent 2>/dev/null
+
+# The same with the start times that it really has: then it is no child of its monitor,
+# itself, and in no cgroup of ours.  And two containers whose records changed places.
+c up -d
+until_true 10 all_run
+sleep 86400 &
+innocent=$!
+ticks=$(cut -d ' ' -f 22 /proc/$innocent/stat)
+forge=".pid = $innocent | .monitor_pid = $innocent | .start_ticks = $ticks | .monitor_ticks = $ticks"
+# shellcheck disable=SC2046
+kill -9 $(ours)
+for file in "$COMP_RUN/$P"/monitors/* "$COMP_ROOT/projects/$P/containers"/*/state.json; do
+	jq -c "del(.sum) | $forge" "$file" >"$WORK/record"
+	cp "$WORK/record" "$file"
+done
+ok "C4-22 records that name him by his start time, too: up" c up -d
+ok "C4-22 everything runs once" until_true 10 all_run
+ok "C4-22 in its own processes only" until_true 5 has_four
+is "C4-22 he is left alone" "$(is_gone $innocent || echo alive)" alive
+supervisor=$(supervisor_pid)
+kill -STOP "$supervisor"
+records=("$COMP_RUN/$P"/monitors/*)
+mv "${records[0]}" "$WORK/record"
+mv "${records[1]}" "${records[0]}"
+mv "$WORK/record" "${records[1]}"
+kill -9 "$supervisor"
+ok "C4-22 records of each other's processes: up" c up -d
 ok "C4-22 everything runs once" until_true 10 all_run
 ok "C4-22 in its own processes only" until_true 5 has_four
 c down -t 0

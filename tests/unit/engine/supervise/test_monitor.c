@@ -98,29 +98,8 @@ static void test_foreign_records(void **state)
 	}
 }
 
-static void test_adopt(void **state)
-{
-	struct monitor_record r = { .started_at = 1 };
-	int monitor, process;
+static const char some_id[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-	assert_int_equal(proc_boot_id(r.boot_id, NULL), 0);
-	assert_int_equal(procref_of(getpid(), &r.monitor, NULL), 0);
-	r.process = r.monitor;
-	assert_int_equal(monitor_adopt(&r, &monitor, &process, NULL), 0);
-	fd_close(monitor);
-	fd_close(process);
-	r.process.start_ticks++; /* the pid belongs to another process now */
-	assert_int_equal(monitor_adopt(&r, &monitor, &process, NULL), 0);
-	assert_int_equal(process, -ESRCH);
-	fd_close(monitor);
-	r.monitor.start_ticks++;
-	assert_int_equal(monitor_adopt(&r, &monitor, &process, NULL), -ESRCH);
-	r.monitor.start_ticks--;
-	r.boot_id[0] ^= 1;
-	assert_int_equal(monitor_adopt(&r, &monitor, &process, NULL), -ESRCH);
-}
-
-/* ---- the successor ----------------------------------------------------------------- */
 static pid_t sleeper(int *pidfd)
 {
 	pid_t pid = fork();
@@ -140,6 +119,54 @@ static void end(pid_t pid)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
+/* We are the monitor, a child of ours is the process. */
+static void test_adopt(void **state)
+{
+	struct monitor_record r = { .started_at = 1 };
+	int monitor, process, pidfd;
+	pid_t pid = sleeper(&pidfd);
+
+	assert_int_equal(proc_boot_id(r.boot_id, NULL), 0);
+	assert_int_equal(procref_of(getpid(), &r.monitor, NULL), 0);
+	assert_int_equal(procref_of(pid, &r.process, NULL), 0);
+	assert_int_equal(monitor_adopt(&r, some_id, &monitor, &process, NULL), 0);
+	assert_true(monitor >= 0 && process >= 0);
+	fd_close(monitor);
+	fd_close(process);
+	r.process.start_ticks++; /* the pid belongs to another process now */
+	assert_int_equal(monitor_adopt(&r, some_id, &monitor, &process, NULL), 0);
+	assert_int_equal(process, -ESRCH);
+	fd_close(monitor);
+	r.monitor.start_ticks++;
+	assert_int_equal(monitor_adopt(&r, some_id, &monitor, &process, NULL), -ESRCH);
+	r.monitor.start_ticks--;
+	r.boot_id[0] ^= 1;
+	assert_int_equal(monitor_adopt(&r, some_id, &monitor, &process, NULL), -ESRCH);
+	end(pid);
+	fd_close(pidfd);
+}
+
+/* Both are there, and as old as they should be, but have nothing to do with each other. */
+static void test_adopt_strangers(void **state)
+{
+	struct monitor_record r = { .started_at = 1 };
+	int monitor = -EBADF, process = -EBADF, one_fd, other_fd;
+	pid_t one = sleeper(&one_fd), other = sleeper(&other_fd);
+	struct err e = ERR_INIT;
+
+	assert_int_equal(proc_boot_id(r.boot_id, NULL), 0);
+	assert_int_equal(procref_of(one, &r.monitor, NULL), 0);
+	assert_int_equal(procref_of(other, &r.process, NULL), 0);
+	assert_int_equal(monitor_adopt(&r, some_id, &monitor, &process, &e), -EXDEV);
+	assert_non_null(strstr(e.msg, "is not a child of"));
+	assert_true(monitor < 0 && process < 0);
+	end(one);
+	end(other);
+	fd_close(one_fd);
+	fd_close(other_fd);
+}
+
+/* ---- the successor ----------------------------------------------------------------- */
 static void save_pid(int dirfd, pid_t pid)
 {
 	char text[16];
@@ -254,7 +281,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		MONITOR_TEST(test_first_version),
 		MONITOR_TEST(test_foreign_records),
-		MONITOR_TEST(test_adopt),
+		MONITOR_TEST(test_adopt),         MONITOR_TEST(test_adopt_strangers),
 		MONITOR_TEST(test_successor_found),
 		MONITOR_TEST(test_successor_elects),
 		MONITOR_TEST(test_successor_without_argv),

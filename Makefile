@@ -154,7 +154,7 @@ BUILD_PACKAGES := gcc libc6-dev make pkg-config libyaml-dev libnl-3-dev libnl-ro
 DEMO_PACKAGES  := mmdebstrap ca-certificates curl
 CHECK_PACKAGES := libcmocka-dev busybox-static skopeo umoci nftables iproute2 python3 attr e2fsprogs zstd jq \
 	curl procps mmdebstrap shellcheck systemd docker-registry \
-	apache2-utils openssl podman docker.io git
+	apache2-utils openssl podman docker.io git openssh-client
 VM_PACKAGES    := mmdebstrap qemu-system-x86 e2fsprogs
 INSTALL := DEBIAN_FRONTEND=noninteractive tests/lib/apt-install
 

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/path.h"
+#include "base/strv.h"
 
 extern char **environ;
 
@@ -166,6 +167,21 @@ int spawn_run(const struct spawn_opts *opts, const void *input, size_t n_input, 
 	}
 	r = spawn_wait(pid);
 	return r < 0 ? err_errno(e, -r, "wait for %s", o.argv[0]) : r;
+}
+
+char *spawn_find(const char *name)
+{
+	const char *path = getenv("PATH");
+	_cleanup_(strv_freep) char **dirs = strv_split(path ? path : "/usr/bin:/bin", ':', true);
+
+	STRV_FOREACH (d, dirs) {
+		char *full = path_join(*d, name);
+
+		if (access(full, X_OK) == 0)
+			return full;
+		free(full);
+	}
+	return NULL;
 }
 
 char *spawn_helper_path(const char *name)

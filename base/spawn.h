@@ -52,6 +52,9 @@ int spawn_run(const struct spawn_opts *o, const void *input, size_t n_input, siz
  * Caller frees. */
 char *spawn_helper_path(const char *name);
 
+/* The first program @name in $PATH; NULL: not there.  Caller frees. */
+char *spawn_find(const char *name);
+
 /* Turn a waitpid(2) status into 0..255 / 128+signal. */
 int spawn_exit_code(int status);
 

@@ -147,8 +147,9 @@ int builder_add_ssh(struct builder *b, const char *text, struct err *e)
 		return err_set(e, EINVAL, "ssh %s: no agent: SSH_AUTH_SOCK is not set", id);
 	if (stat(path, &st) < 0)
 		return err_errno(e, errno, "ssh %s: %s", id, path);
-	if (!S_ISSOCK(st.st_mode))
-		return err_set(e, EOPNOTSUPP, "ssh %s: %s is not the socket of an agent", id, path);
+	if (!S_ISSOCK(st.st_mode) && !S_ISREG(st.st_mode))
+		return err_set(e, EINVAL, "ssh %s: %s is neither a key nor the socket of an agent",
+			       id, path);
 	strv_env_set(&b->ssh, *id ? id : "default", path);
 	b->o.ssh = b->ssh;
 	return 0;

@@ -27,7 +27,7 @@ int builder_add_tag(struct builder *b, const char *text, struct err *e);
 /* "id=x,src=FILE", "id=x,env=VAR", "type=file,…"; the content is read now. */
 int builder_add_secret(struct builder *b, const char *text, struct err *e);
 int builder_add_secret_content(struct builder *b, const char *id, const char *content, size_t n);
-/* "default", "id", "id=SOCKET". */
+/* "default", "id", "id=SOCKET", "id=KEY". */
 int builder_add_ssh(struct builder *b, const char *text, struct err *e);
 /* "name=DIRECTORY", "name=docker-image://…". */
 int builder_add_context(struct builder *b, const char *text, struct err *e);

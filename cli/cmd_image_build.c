@@ -55,7 +55,7 @@ static const struct option_spec flags[] = {
 		       "Secret to expose to the build (id=mysecret[,src=/local/secret])"),
 	OPTION_STRING("shm-size", 0, O, shm_size, NULL, "Size of /dev/shm for RUN"),
 	OPTION_STRINGS("ssh", 0, O, ssh,
-		       "SSH agent socket to expose to the build (default|<id>[=<socket>])"),
+		       "SSH agent socket or keys to expose to the build (default|<id>[=<socket>|<key>])"),
 	OPTION_STRINGS("tag", 't', O, tags, "Name and optionally a tag (format: \"name:tag\")"),
 	OPTION_STRING("target", 0, O, target, NULL, "Set the target build stage to build"),
 	OPTION_STRINGS("ulimit", 0, O, ulimits, "Ulimit options (name=soft[:hard])"),

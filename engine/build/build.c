@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/strv.h"
+#include "engine/build/agent.h"
 #include "engine/build/internal.h"
 #include "engine/image/store_internal.h"
 
@@ -316,6 +317,10 @@ static void close_build(struct build *b)
 	}
 	free(b->contexts);
 	free(b->remote_dockerfile);
+	strv_free(b->ssh);
+	for (size_t i = 0; i < b->n_agents; i++)
+		agent_stop(b->agents[i]);
+	free(b->agents);
 	strv_free(b->context_names);
 	for (size_t i = 0; b->results && i < b->graph.n; i++) {
 		image_config_done(&b->results[i].config);
@@ -399,6 +404,30 @@ static void warn_unused_args(struct build *b)
 	plan_event(b, BUILD_WARNING, 0, text, 0);
 }
 
+/* A key file gets an agent, in the build's own directory. */
+static int open_ssh(struct build *b, struct err *e)
+{
+	size_t n = strv_len(b->o->ssh);
+	int r = 0;
+
+	b->agents = xcalloc(n + 1, sizeof(*b->agents));
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		_cleanup_(free_p) char *id = xstrndup(b->o->ssh[i], strcspn(b->o->ssh[i], "="));
+		_cleanup_(free_p) char *socket = xasprintf("%s/agent-%zu", b->work, i);
+		const char *path = b->o->ssh[i] + strlen(id) + 1;
+		struct stat st;
+
+		if (stat(path, &st) < 0)
+			return err_errno(e, errno, "ssh %s: %s", id, path);
+		if (!S_ISSOCK(st.st_mode)) {
+			r = agent_start(socket, path, &b->agents[b->n_agents], e);
+			b->n_agents += r == 0;
+		}
+		strv_env_set(&b->ssh, id, S_ISSOCK(st.st_mode) ? path : socket);
+	}
+	return r;
+}
+
 static int build(struct build *b, struct build_result *out, struct err *e)
 {
 	unsigned int vertex;
@@ -422,7 +451,9 @@ static int build(struct build *b, struct build_result *out, struct err *e)
 	if (b->o->check)
 		return 0;
 	open_caches(b);
-	r = plan_images(b, e);
+	r = open_ssh(b, e);
+	if (r == 0)
+		r = plan_images(b, e);
 	if (r == 0)
 		r = run_stages(b, out, e);
 	if (r < 0)

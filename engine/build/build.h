@@ -48,7 +48,7 @@ struct build_options {
 	size_t n_contexts;
 	const struct build_secret *secrets;
 	size_t n_secrets;
-	char *const *ssh; /* "id=/path/of/socket" */
+	char *const *ssh; /* "id=/path" of an agent's socket or of a private key */
 	char *const *extra_hosts;
 	const char *network; /* "default", "none", "host" */
 	uint64_t shm_size;

@@ -266,7 +266,7 @@ static int add_secret(struct running *x, const struct run_mount *m, struct err *
 
 static int add_ssh(struct running *x, const struct run_mount *m, size_t n, struct err *e)
 {
-	const char *id = m->id ?: "default", *socket = strv_env_get(x->r->b->o->ssh, id);
+	const char *id = m->id ?: "default", *socket = strv_env_get(x->r->b->ssh, id);
 	_cleanup_(free_p) char *target = m->target ? target_of(x, m)
 						   : xasprintf("/run/buildkit/ssh_agent.%zu", n);
 	struct mount_spec *spec;

@@ -60,6 +60,9 @@ struct build {
 	size_t n_contexts;
 	char *remote_dockerfile; /* what a context at an address was; NULL: no such */
 	char **context_names;
+	char **ssh;    /* "id=socket" */
+	pid_t *agents; /* of key files; as many as n_agents */
+	size_t n_agents;
 	struct stage_graph graph;
 	struct cache_dir **caches; /* cache_from; NULL at the end */
 	struct map images;         /* reference → struct image */

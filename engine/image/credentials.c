@@ -231,27 +231,12 @@ int credentials_from_helper(const char *text, size_t n, struct credentials *out,
 
 /* ---- helpers ------------------------------------------------------------------------------ */
 
-static char *find_program(const char *name)
-{
-	const char *path = getenv("PATH");
-	_cleanup_(strv_freep) char **dirs = strv_split(path ? path : "/usr/bin:/bin", ':', true);
-
-	STRV_FOREACH (d, dirs) {
-		char *full = path_join(*d, name);
-
-		if (access(full, X_OK) == 0)
-			return full;
-		free(full);
-	}
-	return NULL;
-}
-
 /* Run docker-credential-@helper @verb with @input. */
 static int run_helper(const char *helper, const char *verb, const char *input, struct buf *out,
 		      struct err *e)
 {
 	_cleanup_(free_p) char *name = xasprintf("docker-credential-%s", helper);
-	_cleanup_(free_p) char *path = find_program(name);
+	_cleanup_(free_p) char *path = spawn_find(name);
 	char *argv[] = { name, (char *)verb, NULL };
 	struct spawn_opts o = SPAWN_OPTS_INIT;
 	int r;

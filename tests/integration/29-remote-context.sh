@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Contexts that are somewhere else: git over its own protocol and over HTTP, a tar and a
-# Dockerfile at an address; in `comp image build`, in a compose file and as named ones.
+# Dockerfile at an address; in `comp image build`, in a compose file and as named ones; and
+# the keys for what a build fetches itself.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 31
+plan 37
 tiny_image base:1
 
 # ---- a repository, its server, a server of files ---------------------------------------
@@ -121,6 +122,32 @@ printf 'FROM base:1\nLABEL just=text\n' >srv/Plain
 build "http://127.0.0.1:$web/Plain"
 is "a Dockerfile at an address" "$(comp image inspect x:1 -f '{{index .Config.Labels "just"}}')" text
 fails "that is not there" 1 '404' comp image build -q "http://127.0.0.1:$web/none.tar.gz"
+
+# ---- keys ------------------------------------------------------------------------------------
+mkdir -p keys/root/usr/bin
+cp /usr/bin/ssh-add keys/root/usr/bin/
+for lib in $(ldd /usr/bin/ssh-add | grep -o '/[^ ]*'); do
+	mkdir -p "keys/root$(dirname "$lib")" && cp -L "$lib" "keys/root$lib"
+done
+ssh-keygen -q -t ed25519 -N '' -C plain -f plain.key
+ssh-keygen -q -t ed25519 -N secret -C locked -f locked.key
+printf 'FROM base:1\nCOPY root /\nRUN --mount=type=ssh,required ssh-add -L >/keys\n' >keys/Dockerfile
+build --ssh "default=$PWD/plain.key" keys
+is "a key file: the step has an agent with it" "$(show x:1 keys)" "$(cat plain.key.pub)"
+is "and the image has no socket" "$(find "$COMP_ROOT/images/layers" -type s)" ""
+cat >keys/compose.yaml <<Y
+services:
+  k:
+    image: k:1
+    build: {context: ., no_cache: true, ssh: ["default=$PWD/plain.key"]}
+Y
+comp -p "$P" -f keys/compose.yaml build >out 2>err
+is "build.ssh" "$(show k:1 keys)" "$(cat plain.key.pub)"
+fails "a key with a passphrase" 1 'ssh key .*locked.key: .*passphrase' \
+	comp image build -q --no-cache --ssh "default=$PWD/locked.key" keys
+echo noise >noise.key && chmod 600 noise.key
+fails "what is no key" 1 'ssh key .*noise.key: ' comp image build -q --ssh "default=$PWD/noise.key" keys
+is "no agent is left" "$(pgrep -f "ssh-agent.*$COMP_ROOT")" ""
 
 # ---- killed while it fetches ------------------------------------------------------------------
 hole=$(free_port)

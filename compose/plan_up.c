@@ -268,6 +268,31 @@ static void wait_for_all(struct up *u)
 	}
 }
 
+static bool is_connected_to(const struct record_list *records, const char *network)
+{
+	for (size_t i = 0; i < records->n; i++)
+		for (size_t k = 0; k < records->items[i]->n_networks; k++)
+			if (streq(records->items[i]->networks[k].network, network))
+				return true;
+	return false;
+}
+
+/* Nothing is to be changed, but somebody may have deleted, or set down, what those that
+ * run are connected by: the supervisor looks, and says so only where that is so. */
+static void look_after_networks(struct up *u)
+{
+	MAP_FOREACH (entry, &u->t->networks) {
+		struct action_list *l = &u->plan->actions;
+		size_t i;
+
+		if (!u->plan->kept || !is_connected_to(u->records, entry->key))
+			continue;
+		i = action_add(l, ACTION_NETWORK_CREATE, entry->key);
+		l->items[i].config = json_ref(entry->value);
+		l->items[i].quiet = true;
+	}
+}
+
 int plan_up(const struct project *p, const struct translation *t, const struct record_list *records,
 	    const struct plan_options *o, struct plan *out, struct diag *diag)
 {
@@ -287,9 +312,11 @@ int plan_up(const struct project *p, const struct translation *t, const struct r
 			up_service(&u, &u.services.items[i]);
 	if (o->wait)
 		wait_for_all(&u);
-	if (out->actions.n == u.resources.n)
+	if (out->actions.n == u.resources.n) {
 		action_list_done(&out->actions); /* nothing but networks and volumes nobody
 						    new uses */
+		look_after_networks(&u);
+	}
 	free(u.resources.items);
 	services_done(&u.services);
 	return 0;

@@ -360,9 +360,17 @@ static int make_network(struct apply *a, const struct action *act, struct err *e
 {
 	struct network *n;
 	bool existed;
+	int r;
 
-	if (networks_get(a->sv, act->object, &n, NULL) == 0)
-		return 0;
+	if (networks_get(a->sv, act->object, &n, NULL) == 0) {
+		r = mend_network(a->sv, n, e);
+		if (r > 0) {
+			_cleanup_(free_p) char *id = action_subject(act);
+
+			say(a, id, "done", "Repaired", NULL);
+		}
+		return MIN(r, 0);
+	}
 	say_action(a, act, "working", action_doing(act), NULL);
 	if (networks_create(a->sv, act->object, act->config, &existed, e) < 0)
 		return -e->code;

@@ -464,6 +464,11 @@ static int make_endpoints(struct container *c, struct err *e)
 	return r;
 }
 
+int connect_again(struct container *c, struct err *e)
+{
+	return make_endpoints(c, e);
+}
+
 /* ---- the namespace ------------------------------------------------------------------ */
 static int open_dns(void *data, struct err *e)
 {
@@ -804,7 +809,9 @@ int connect_firewall(struct supervisor *sv, struct err *e)
 	}
 	sv->firewall_dirty = false;
 	sv->firewall_again = 0;
-	if (fw.n_networks)
+	if (fw.n_networks) {
 		watch_firewall(sv);
+		mend_watch(sv);
+	}
 	return 0;
 }

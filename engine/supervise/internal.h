@@ -5,6 +5,7 @@
  *	container.c	one container's life: start, stop, exit, restart, remove
  *	connect.c	a container's namespace, addresses, ports, names
  *	networks.c	networks: records, bridges, addresses
+ *	mend.c		links that somebody else took away
  *	adopt.c		what a new supervisor finds
  *	session.c	exec
  *	checks.c	health probes
@@ -68,6 +69,10 @@ struct supervisor {
 	struct source *firewall_source;
 	struct source *firewall_due; /* timer: see connect_release() */
 	uint64_t firewall_again;     /* ns until the next attempt, after one that failed; else 0 */
+	int link_watch; /* -EBADF until there is a network */
+	struct source *link_source;
+	struct source *mend_due; /* timer */
+	uint64_t mended_at;
 	/* While a plan takes things down, links and networks are collected and go
 	 * in one request: the kernel takes as long for one link as for hundreds. */
 	bool collect_links;
@@ -199,6 +204,8 @@ int connect_remove(struct container *c, struct err *e);
 /* Adopted while running: claim what nethelper holds, open what it lost. */
 void connect_adopt(struct container *c);
 char *connect_pin_path(const struct supervisor *sv, const char *id);
+/* Its links while it runs, when they are gone. */
+int connect_again(struct container *c, struct err *e);
 /* Bring the nft table up to date when it is not. */
 int connect_firewall(struct supervisor *sv, struct err *e);
 
@@ -225,6 +232,14 @@ void networks_sweep_addresses(struct supervisor *sv);
 bool networks_any_of_project(const struct supervisor *sv);
 int networks_nethelper(struct supervisor *sv, struct err *e); /* start it if it is not there */
 void networks_take_over_nethelper(struct supervisor *sv);
+
+/* ---- mend.c ----------------------------------------------------------------- */
+/* Listen for links that are deleted, once; what active containers need is made again. */
+void mend_watch(struct supervisor *sv);
+void mend_done(struct supervisor *sv);
+/* Put right the bridge of @n and the links of active containers to it, without touching
+ * the containers.  1: there was something to do; 0: all was well. */
+int mend_network(struct supervisor *sv, struct network *n, struct err *e);
 
 /* ---- apply.c ---------------------------------------------------------------- */
 void apply_request(struct supervisor *sv, struct control_conn *conn, json *message);

@@ -663,6 +663,7 @@ static void supervisor_done(struct supervisor *sv)
 	else
 		nethelper_free(sv->nethelper);
 	map_done(&sv->networks);
+	mend_done(sv);
 	source_free(sv->firewall_source);
 	source_free(sv->firewall_due);
 	fd_close(sv->firewall_watch);
@@ -776,6 +777,7 @@ int supervisor_main(const struct dirs *d, const char *project, int ready_fd)
 				 .tiny_fd = -EBADF,
 				 .nft_fd = -EBADF,
 				 .firewall_watch = -EBADF,
+				 .link_watch = -EBADF,
 				 .networks = MAP_INIT_FREE(network_free) };
 	struct err e = ERR_INIT;
 	int r;

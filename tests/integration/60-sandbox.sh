@@ -2,7 +2,7 @@
 # The known ways out of a container, tried for real: image by image, race by race.
 # Numbers are rows of the attack table; the attacker is tests/attack/atk.c.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 69
+plan 77
 
 c() {
 	comp -p "$P" "$@"
@@ -343,6 +343,31 @@ image nodes
 out=$(IMAGE=nodes one /bin/sh -c '{ head -c1 /disk; head -c1 /zero; } 2>&1; head -c1 /dev/zero | wc -c')
 is "26: device nodes of an image do not work" "$(tail -2 <<<"$out")" $'1\nexit 0'
 like "26: not even harmless ones" "$out" 'zero: Permission denied'
+
+# ---- 31: volumes that an image wants elsewhere ----------------------------------------------------------------
+for volume in "/../../..$CANARY" /link /link/sub "/dir/../link"; do
+	fresh
+	mkdir "$WORK/image/dir"
+	ln -s "$CANARY" "$WORK/image/link"
+	image volumes --change "VOLUME $volume"
+	out=$(IMAGE=volumes one /bin/sh -c "cat $volume/file $volume/ptmx $volume/sub/file; echo hello >$volume/sub-new; true" 2>&1)
+	unlike "31: VOLUME $volume does not show the host's" "$out" untouched
+	comp volume prune -af >/dev/null 2>&1
+done
+untouched "31: and nothing was written there"
+
+# ---- 32: labels of an image say nothing to us ------------------------------------------------------------------
+fresh
+image liar --change "LABEL com.docker.compose.project=${P}other com.docker.compose.service=b com.docker.compose.oneoff=True" \
+	--change 'CMD ["sleep","1000"]'
+printf 'services: {a: {image: liar, stop_grace_period: 0s}}\n' >compose.yaml
+c up -d >/dev/null 2>&1
+is "32: it is in the project that started it" "$(c ps --format '{{.Service}} {{.State}}'; comp -p "${P}other" ps -aq 2>/dev/null)" "a running"
+comp -p "${P}other" down -t 0 --remove-orphans >/dev/null 2>&1
+is "32: and another's down does not reach it" "$(c ps --format '{{.State}}' a)" running
+is "32: nor does it say so itself" "$(c ps --format json | jq -r .Labels | tr , '\n' | grep '^com.docker.compose.project=')" \
+	"com.docker.compose.project=$P"
+c down -t 0 >/dev/null 2>&1
 
 untouched "the host has not changed at all"
 done_testing

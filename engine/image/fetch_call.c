@@ -17,7 +17,7 @@
 #define MAX_TRIES_ALL 30 /* with */
 #define FIRST_DELAY   (300 * NSEC_PER_MSEC)
 #define MAX_DELAY     (15 * NSEC_PER_SEC)
-#define MAX_OBEDIENCE (120 * NSEC_PER_SEC) /* of a Retry-After */
+#define MAX_OBEDIENCE (60 * NSEC_PER_SEC)  /* of a Retry-After */
 #define SENT_EVERY    (100 * NSEC_PER_MSEC)
 
 /* ---- the end of a call ------------------------------------------------------------- */

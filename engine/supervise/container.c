@@ -29,6 +29,7 @@
 
 #define STOP_GRACE_DEFAULT (10 * NSEC_PER_SEC)
 #define STOP_FIRST_LOOK    (100 * NSEC_PER_MSEC)
+#define HANGS_AFTER (8 * NSEC_PER_SEC) /* SIGKILL, that is */
 #define ORPHAN_WAIT        (2 * NSEC_PER_SEC)
 #define SAVE_AGAIN         NSEC_PER_SEC
 #define EXIT_KILLED        (128 + SIGKILL)
@@ -900,11 +901,26 @@ static bool can_react(const struct container *c, int sig)
 	return (caught | blocked) & bit;
 }
 
+/* What SIGKILL does not end waits in the kernel for a disk or a server that does not
+ * answer.  Whoever waits for the stop is told; should it end after all, all is well. */
+static void say_hangs(struct container *c)
+{
+	err_set(&c->hook_error, EBUSY, "%s: process %d hangs in the kernel and does not end",
+		c->rec->name, (int)c->rec->pid);
+	err_hint(&c->hook_error, "a file system it uses does not answer: NFS, FUSE, a disk?");
+	supervisor_log(c->sv, "%s", c->hook_error.msg);
+	apply_poke(c->sv, c);
+}
+
 static void on_stop_timer(struct source *s, void *data)
 {
 	struct container *c = data;
 	uint64_t now = now_mono_ns();
 
+	if (c->kill_sent && now >= c->stop_deadline + HANGS_AFTER) {
+		say_hangs(c);
+		return;
+	}
 	if (now < c->stop_deadline && can_react(c, stop_signal(c))) {
 		source_set_timer(c->timer, c->stop_deadline - now);
 		return;
@@ -919,6 +935,7 @@ static void on_stop_timer(struct source *s, void *data)
 		apply_note(c->sv, id, "working", "Stopping", why);
 	}
 	kill_all(c);
+	source_set_timer(c->timer, c->stop_deadline + HANGS_AFTER - now);
 }
 
 static uint64_t grace_of(const struct container *c, int64_t grace)

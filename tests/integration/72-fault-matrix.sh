@@ -475,7 +475,7 @@ cat <<'E'
 # C4-32 C4-33 C4-34 C4-37: 23-hostile-registry.sh
 # C4-35: 22-registry.sh, 23-hostile-registry.sh (unknown authority, fall back to plain http)
 # C4-44: 41-firewall.sh
-# C4-48: 31-lifecycle.sh (a process that ignores, or traps, its signal)
+# C4-48: 31-lifecycle.sh (a process that ignores, or traps, its signal), 73-fault-matrix.sh
 # C4-51: 50-health.sh
 # C4-55: 71-errors.sh
 # C4-56: 74-power-loss.sh

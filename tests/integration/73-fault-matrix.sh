@@ -2,7 +2,7 @@
 # The fault matrix, second part: what takes long (a supervisor stopped for a minute, all of
 # them for two, which pass beside the rest), links cut by hand, and what comes in storms.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 33
+plan 39
 
 c() {
 	timeout 60 "$COMP" -p "$P" --progress quiet "$@" </dev/null
@@ -24,6 +24,7 @@ extra=()
 cleanup() {
 	local pid
 	for pid in "${extra[@]}"; do kill -9 "$pid" 2>/dev/null; done
+	umount -l "$WORK/hang" 2>/dev/null
 	# shellcheck disable=SC2046
 	kill -CONT $(cat "$WORK/stopped" 2>/dev/null) 2>/dev/null
 	finish
@@ -169,6 +170,32 @@ like "C4-46 and reports it" "$out" '^said Repaired$'
 like "C4-46 with the same process" "$out" '^same$'
 rm -rf "$WORK/root3" "$WORK/run3"
 
+# ---- C4-48: a process that hangs in the kernel ------------------------------------------------------
+mkdir "$WORK/hang"
+"$LIB/fuse-hang" "$WORK/hang" >"$WORK/hangs" 2>&1 &
+fuse=$!
+extra+=("$fuse")
+until_true 5 mountpoint -q "$WORK/hang"
+cat >compose.yaml <<Y
+services:
+  stuck: {image: tiny, init: false, command: cat /hang/x, stop_grace_period: 1s, volumes: ["$WORK/hang:/hang"]}
+Y
+c up -d
+ok "C4-48 it hangs" until_true 5 grep -q hangs "$WORK/hangs"
+stuck=$(state stuck pid)
+begun=$SECONDS
+timeout 30 "$COMP" -p "$P" --progress plain down -t 1 >"$WORK/out" 2>&1 </dev/null
+is "C4-48 down fails" $? 1
+took=$((SECONDS - begun))
+is "C4-48 no signal ends it" "$(cut -d ' ' -f 3 "/proc/$stuck/stat")" D
+ok "C4-48 within the grace and ten seconds ($took s)" test $took -le 12
+like "C4-48 and says what hangs" "$(cat "$WORK/out")" "stuck.*process $stuck hangs in the kernel"
+kill -9 "$fuse"
+wait "$fuse" 2>/dev/null
+ok "C4-48 it goes on: down" until_true 20 c down -t 1
+is "C4-48 and nothing of it is left" "$(ls -d "$COMP_RUN/$P" 2>/dev/null)" ""
+umount -l "$WORK/hang" 2>/dev/null
+
 # ---- C4-49, C4-50, C4-59 -------------------------------------------------------------------------
 cat >compose.yaml <<'Y'
 services:
@@ -253,5 +280,4 @@ is "C4-20 two minutes later: no restart, still healthy" \
 	"$(state app pid "$P-r20") $(state app restart_count "$P-r20") $(state app health "$P-r20")" "$app20 0 healthy"
 extra=()
 skip "C4-27 a name that another project has" "networks and volumes of one name are shared"
-skip "C4-48 a process that hangs in the kernel" "down waits for it without end"
 done_testing

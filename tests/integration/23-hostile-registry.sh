@@ -3,7 +3,7 @@
 # error, and the store stays as it was.
 . "$(dirname "$0")/../lib/tap.sh"
 . "$LIB/registry.sh"
-plan 101
+plan 126
 
 trap 'registries_stop; finish' EXIT
 export HOME=$WORK/home DOCKER_CONFIG=$WORK/docker COMP_REGISTRIES=$WORK/registries.json
@@ -52,6 +52,16 @@ start=$(date +%s%N)
 works busy
 ok "busy: Retry-After was obeyed" test $(($(date +%s%N) - start)) -gt 1000000000
 
+start=$(date +%s%N)
+works busydate
+took=$((($(date +%s%N) - start) / 1000000))
+ok "busydate: C4-34 a Retry-After that is a date was obeyed ($took ms)" test $took -gt 1500
+for at in 0 10 500 999; do
+	works cutat$at
+	is "cutat$at: C4-32 two requests, and at most 1.2 times the bytes" \
+		"$(awk '{ sent += $1; size = $2 } END { print NR, sent <= 1.2 * size }' "$WORK/h/sent-cutat$at")" "2 1"
+done
+
 refused wrongrange 'another part'
 refused truncated 'cut'
 refused shorter 'bytes, and should have|connection was cut'
@@ -73,6 +83,7 @@ refused urls '404|BLOB_UNKNOWN'
 refused slow 'too slow'
 refused silent 'too slow'
 refused alwaysbusy '503'
+for status in 403 404 500 502 504; do refused status$status "$status|no such"; done # C4-34
 refused basicloop '401.*tried: user dave from'
 refused bearerloop '401.*tried: user dave from'
 refused ssrf 'token server that credentials may not go to'

@@ -31,6 +31,7 @@
 struct build_context {
 	const char *name; /* NULL: the main one */
 	char *path;       /* the directory, real; NULL: an image */
+	bool foreign;     /* fetched or unpacked: its links must not lead out */
 	int fd;
 	struct ignore *ignore;
 	char *ignore_name;

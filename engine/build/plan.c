@@ -65,6 +65,7 @@ static int unpack_context(struct build *b, struct build_context *c, struct err *
 	struct layer_info info;
 	int r = mkdir_p(AT_FDCWD, dir, 0755, e);
 
+	c->foreign = true;
 	if (r == 0)
 		r = open_directory(c, dir, e);
 	if (r == 0 && b->o->context_fd >= 0)
@@ -116,6 +117,7 @@ static int open_remote(struct build *b, struct build_context *c, const char *url
 	uint64_t began = now_mono_ns();
 	int is_git, r = mkdir_p(AT_FDCWD, dir, 0755, e);
 
+	c->foreign = true;
 	plan_event(b, BUILD_STARTED, vertex, title, 0);
 	is_git = r < 0 ? r : remote_git_parse(url, &g, e);
 	if (is_git > 0) {
@@ -146,16 +148,30 @@ static int open_named(struct build *b, struct build_context *c, const struct bui
 			"context %s", a->name);
 }
 
+/* A link in what somebody sent must not show a file of this machine. */
+static int read_of_context(const struct build_context *c, const char *path, size_t max,
+			   struct buf *text, struct err *e)
+{
+	_cleanup_(fd_closep) int fd = -EBADF;
+	int r;
+
+	if (!c->foreign)
+		return file_read_follow(c->fd, path, max, text, e);
+	fd = fd_open_in_root(c->fd, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0, e);
+	r = fd < 0 ? fd : fd_read_all(fd, max, text);
+	return fd >= 0 && r < 0 ? err_errno(e, -r, "read %s", path) : r;
+}
+
 /* NAME.dockerignore beside the Dockerfile, or the context's own. */
 static int read_ignore(struct build_context *c, const char *dockerfile, struct err *e)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT;
 	_cleanup_(free_p) char *own = dockerfile ? xasprintf("%s.dockerignore", dockerfile) : NULL;
-	int r = own ? file_read_follow(c->fd, own, IGNORE_MAX_SIZE, &text, NULL) : -ENOENT;
+	int r = own ? read_of_context(c, own, IGNORE_MAX_SIZE, &text, NULL) : -ENOENT;
 
 	c->ignore_name = r == 0 ? path_base(own) : xstrdup(".dockerignore");
 	if (r < 0)
-		r = file_read_follow(c->fd, ".dockerignore", IGNORE_MAX_SIZE, &text, e);
+		r = read_of_context(c, ".dockerignore", IGNORE_MAX_SIZE, &text, e);
 	if (r == -ENOENT || r == -ENOTDIR)
 		return 0;
 	return r < 0 ? r : ignore_parse(c->ignore_name, buf_str(&text), text.len, &c->ignore, e);
@@ -206,10 +222,10 @@ static int read_dockerfile(struct build *b, struct buf *text, char **name, struc
 		buf_adds(text, b->remote_dockerfile);
 		return 0;
 	}
-	r = file_read_follow(b->contexts[0].fd, path, DOCKERFILE_MAX_SIZE, text, e);
+	r = read_of_context(&b->contexts[0], path, DOCKERFILE_MAX_SIZE, text, e);
 	if (r == -ENOENT && !b->o->dockerfile) {
-		if (file_read_follow(b->contexts[0].fd, "dockerfile", DOCKERFILE_MAX_SIZE, text,
-				     NULL) == 0)
+		if (read_of_context(&b->contexts[0], "dockerfile", DOCKERFILE_MAX_SIZE, text,
+				    NULL) == 0)
 			return 0;
 		err_set(e, ENOENT, "failed to read dockerfile: no Dockerfile in %s",
 			b->o->context ?: "the context");

@@ -3,7 +3,7 @@
 # Dockerfile at an address; in `comp image build`, in a compose file and as named ones; and
 # the keys for what a build fetches itself.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 37
+plan 38
 tiny_image base:1
 
 # ---- a repository, its server, a server of files ---------------------------------------
@@ -62,6 +62,8 @@ build "$url#:sub"
 is "of the default branch" "$(show x:1 from/two)" in-sub
 fails "no link leads out of the directory" 1 '/?link.*not found|no such|not there' \
 	comp image build -q -f Other "$url#v1:sub"
+fails "nor one to a file of this machine" 1 'failed to read dockerfile' \
+	comp image build -q -f out/proc/self/status "$url#v1:sub"
 build "$url#v1:sub/out"
 is "one to / leads to the repository" "$(show x:1 from/one)" 1
 fails "an unknown ref" 1 "couldn't find remote ref nowhere" comp image build -q "$url#nowhere"

@@ -3,7 +3,7 @@
 # error, and the store stays as it was.
 . "$(dirname "$0")/../lib/tap.sh"
 . "$LIB/registry.sh"
-plan 126
+plan 139
 
 trap 'registries_stop; finish' EXIT
 export HOME=$WORK/home DOCKER_CONFIG=$WORK/docker COMP_REGISTRIES=$WORK/registries.json
@@ -103,6 +103,52 @@ start_service "$PORT2" "$LIB/hostile-registry" "$PORT2" "$WORK/s" --tls "$WORK/s
 	"$WORK/server.key"
 until_true 5 test -s "$WORK/s/manifest"
 refused downgrade 'from https to http' "localhost:$PORT2/downgrade/x:1"
+
+# ---- C4-35: certificates that are not to be trusted --------------------------------------------
+# certificate NAME SAN DAYS|past [self]: $WORK/NAME.pem and .key, of our authority or its own
+certificate() {
+	printf 'subjectAltName=%s\n' "$2" >"$WORK/ext"
+	openssl req -newkey rsa:2048 -nodes -keyout "$WORK/$1.key" -out "$WORK/$1.csr" -subj /CN=x
+	if [ -n "${4:-}" ]; then
+		openssl x509 -req -in "$WORK/$1.csr" -signkey "$WORK/$1.key" -out "$WORK/$1.pem" \
+			-days "$3" -extfile "$WORK/ext"
+	elif [ "$3" = past ]; then
+		printf '[ca]\ndefault_ca=d\n[d]\ndatabase=%s/db\nnew_certs_dir=%s\nserial=%s/serial\ndefault_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n' \
+			"$WORK" "$WORK" "$WORK" >"$WORK/ca.cnf"
+		: >"$WORK/db"
+		openssl ca -batch -rand_serial -config "$WORK/ca.cnf" -cert "$WORK/ca.pem" \
+			-keyfile "$WORK/ca.key" -in "$WORK/$1.csr" -out "$WORK/$1.pem" -notext \
+			-startdate 20200101000000Z -enddate 20200201000000Z -extfile "$WORK/ext"
+	else
+		openssl x509 -req -in "$WORK/$1.csr" -CA "$WORK/ca.pem" -CAkey "$WORK/ca.key" \
+			-CAcreateserial -out "$WORK/$1.pem" -days "$3" -extfile "$WORK/ext"
+	fi
+} >/dev/null 2>&1
+certificate expired DNS:localhost past
+certificate otherhost DNS:elsewhere.example 2
+certificate selfsigned DNS:localhost 2 self
+certificate sound DNS:localhost 2
+for name in sound expired otherhost selfsigned; do
+	PORT3=$(free_port)
+	mkdir "$WORK/tls-$name"
+	start_service "$PORT3" "$LIB/hostile-registry" "$PORT3" "$WORK/tls-$name" --tls \
+		"$WORK/$name.pem" "$WORK/$name.key"
+	until_true 5 test -s "$WORK/tls-$name/manifest"
+	printf '{"timeout": 2, "registries": {"localhost:%s": {"insecure": false, "ca": "%s"}}}' \
+		"$PORT3" "$WORK/ca.pem" >"$COMP_REGISTRIES"
+	if [ $name = sound ]; then
+		ok "C4-35 a sound certificate: pulled" timeout 60 "$COMP" image pull -q "localhost:$PORT3/plain/x:1"
+		comp image rm -f "localhost:$PORT3/plain/x:1" >/dev/null 2>&1
+		continue
+	fi
+	refused "$name" 'certificate' "localhost:$PORT3/plain/x:1"
+	is "$name: C4-35 nothing was asked, in plain http neither" "$(cat "$WORK/tls-$name/log" 2>/dev/null)" ""
+done
+printf '{"timeout": 2, "registries": {"localhost:%s": {"insecure": false}}}' "$PORT" >"$COMP_REGISTRIES"
+lines=$(wc -l <"$WORK/h/log")
+refused "plain http where TLS is wanted" 'SSL|TLS|http' "$R/plain/x:1"
+is "C4-35 nothing was asked in plain http" "$(wc -l <"$WORK/h/log")" "$lines"
+printf '{"timeout": 2}' >"$COMP_REGISTRIES"
 
 # ---- mirrors -----------------------------------------------------------------------------------
 printf '{"timeout": 2, "registries": {"localhost:%s": {"mirrors": ["http://localhost:%s/"]}}}' \

@@ -473,7 +473,7 @@ cat <<'E'
 # C4-23 C4-24 C4-26: 55-concurrency.sh
 # C4-30: 28-prune.sh (system check)
 # C4-32 C4-33 C4-34 C4-37: 23-hostile-registry.sh
-# C4-35: 22-registry.sh, 23-hostile-registry.sh (unknown authority, fall back to plain http)
+# C4-35: 22-registry.sh, 23-hostile-registry.sh (expired, wrong host, self-signed, plain http)
 # C4-44: 41-firewall.sh
 # C4-48: 31-lifecycle.sh (a process that ignores, or traps, its signal), 73-fault-matrix.sh
 # C4-51: 50-health.sh

@@ -3,7 +3,7 @@
 # that are damaged, hostile, too large or cut short; two writers at once.
 . "$(dirname "$0")/../lib/tap.sh"
 HOSTILE=$(grep -c '^case(' "$LIB/hostile-layers")
-plan $((126 + HOSTILE))
+plan $((129 + HOSTILE))
 
 archive() {
 	python3 "$LIB/make-archive" "$@"
@@ -242,6 +242,35 @@ fails "a zstd window of 2 GiB" 1 'cannot decompress' comp image import window.ta
 head -c 100000000 /dev/zero | gzip -9 >zeros.tar.gz
 fails "nothing but zeros, a thousand times" 1 'is empty' timeout 60 "$COMP" image import zeros.tar.gz x
 is "the store as it was" "$(store_state)" "$before"
+
+# ---- a layer of very many files --------------------------------------------------------
+# As a stream, so that nothing but the store holds it; memory is that of the largest process,
+# without what AddressSanitizer keeps of freed blocks.
+peak_of_import() {
+	ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1:thread_local_quarantine_size_kb=64 \
+		python3 - "$1" "$COMP" <<'PYTHON'
+import resource, subprocess, sys, tarfile
+n, comp = int(sys.argv[1]), sys.argv[2]
+p = subprocess.Popen([comp, "image", "import", "-", f"many:{n}"], stdin=subprocess.PIPE,
+                     stdout=subprocess.DEVNULL)
+block = bytearray(tarfile.TarInfo("d/" + "0" * 7).tobuf(tarfile.USTAR_FORMAT))
+base = sum(block[:148]) + 8 * 32 + sum(block[156:]) - 7 * 48
+for i in range(n):
+    block[2:9] = name = b"%07d" % i
+    block[148:156] = b"%06o\0 " % (base + sum(name))
+    p.stdin.write(block)
+p.stdin.write(bytes(1024))
+p.stdin.close()
+if p.wait() == 0:
+    print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+PYTHON
+}
+few=$(peak_of_import 1000)
+many=$(peak_of_import 200000)
+is "200,000 files are all there" "$(find "$(layer_of many:200000 0)/d" -type f | wc -l)" 200000
+ok "importing them takes no more memory than a thousand does (KiB: $few, $many)" \
+	test "$many" -le $((few + 32768))
+ok "they go again" comp image rm many:1000 many:200000
 
 # A disk that is full.
 mkdir small

@@ -3,7 +3,7 @@
 # makes of it.  Each row is named C4-n; rows that another test drives are listed with its
 # name at the end, rows that cannot be driven here are skipped with the reason.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 81
+plan 78
 
 PORT=$(free_port)
 export PORT

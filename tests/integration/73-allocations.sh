@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Memory that is not there, once: every place in comp, or in a library that it uses, which
 # allocates during up, down, restart, a recreation and an import gets NULL for an
-# answer.  What cannot go on without ends with one clear line, nobody crashes or
-# hangs; one plain `up -d` converges then and one `down -v` leaves nothing.
+# answer.  What cannot go on without ends with one clear line, no code of ours crashes and
+# nobody hangs; one plain `up -d` converges then and one `down -v` leaves nothing.
 #
 # FAULT_POINTS=all: every place (make check-faults); otherwise some of each program,
 # chosen by FAULT_SEED.
@@ -44,5 +44,7 @@ done
 tried=$(cat "$WORK"/tried.* | wc -l) bad=$(cat "$WORK"/found.[0-9] | wc -l)
 echo "# by program: $(faults_roles)"
 echo "# $tried of $(wc -l <"$WORK/list") places hit, $((tried - bad)) as they should, $((SECONDS - begun)) s, seed ${FAULT_SEED:-1}"
+[ ! -s "$WORK/library-crashes" ] ||
+	echo "# ended inside a library that did not look: $(sort "$WORK/library-crashes" | uniq -c | awk '{ printf "%s%s", sep, $0; sep = ", " }' | tr -s ' ')"
 is "at least 120 were hit" "$((tried >= 120))" 1
 faults_done

@@ -233,7 +233,7 @@ faults_step() {
 	echo "$seconds" >>"$FOUND.ms"
 	[ -n "$problem" ] || problem=$(faults_running)
 	[ -n "$problem" ] || problem=$(faults_down)
-	[ "$2" != alloc ] || problem+=$(faults_orders crash)
+	[ "$2" != alloc ] || problem+=$(faults_orders crash "$WORK/library-crashes")
 	if [ -n "$problem" ]; then
 		[ "$2" != alloc ] || problem+=" $(faults_orders where)"
 		faults_failed "$@" "$problem"
@@ -381,7 +381,15 @@ with open(os.environ["COMP_FAULT_ALLOC"], "r+b") as f:
     elif sys.argv[1] == "crash":
         f.seek(32)
         n, sig, program = struct.unpack("<QQ16s", f.read(32))
-        if n:
+        # The first frame is the handler's.  Where memory ends in a library that does not
+        # look (libnftnl 1.2.4, libseccomp 2.5.4), the crash is the library's; then it
+        # only has to be one clear error, and to leave nothing.
+        frames = trace(64).split()[1:]
+        place = next((p for p in frames if not p.startswith("libc.so")), "")
+        if n and not place.startswith("+"):
+            with open(sys.argv[2], "a") as log:
+                print(f"{text(program)} in {place}", file=log)
+        elif n:
             print(f"{n} crashed: {text(program)} {signal.Signals(sig).name}:{trace(64)}")
     elif sys.argv[1] == "where":
         print(f"failed at:{trace(2048)}")

@@ -242,7 +242,7 @@ int ctx_take_up(struct context *ctx, struct err *e)
 	if (r < 0 || ctx->global.dry_run)
 		return r;
 	containers = dirs_containers(&ctx->dirs, ctx->project_name);
-	if (access(containers, F_OK) < 0 || supervisor_pid(&ctx->dirs, ctx->project_name))
+	if (access(containers, F_OK) < 0)
 		return 0;
 	return supervisor_ensure(&ctx->dirs, ctx->project_name, &c, e);
 }

@@ -84,8 +84,10 @@ int ctx_project_name(struct context *ctx, struct err *e);
 int ctx_load_project_or_name(struct context *ctx, struct err *e);
 
 /* After a crash of all that watched over the project the records tell of what was, and
- * containers may run that nobody looks after.  Have a supervisor take them up, if none is
- * there, before a plan is made.  Not under --dry-run. */
+ * containers may run that nobody looks after.  Have a supervisor take them up before a
+ * plan is made.  That a process holds the project's lock is not enough: it may be one
+ * that dies, or one that has only begun to look; one that answers has taken up all.
+ * Not under --dry-run. */
 int ctx_take_up(struct context *ctx, struct err *e);
 
 /* The project's containers as they are now: ctx_dirs(), ctx_project_name() and

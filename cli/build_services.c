@@ -1,7 +1,7 @@
 /* cli/build_services.c: `build:` of the compose file, translated for the builder.
  *
- * A service whose additional_contexts name another one (service:x) comes after it and
- * takes the image that was built.
+ * All are built side by side, but a service whose additional_contexts name another one
+ * (service:x), which comes after it and takes the image that was built.
  */
 #include "cli/build_services.h"
 
@@ -9,7 +9,7 @@
 
 #include "base/path.h"
 #include "base/strv.h"
-#include "cli/builder.h"
+#include "cli/build_jobs.h"
 #include "cli/images_view.h"
 #include "cli/pulling.h"
 #include "cli/resources.h"
@@ -25,7 +25,6 @@ struct building {
 	const struct build_services_options *o;
 	char **queue; /* services, in the order to build */
 	char **busy;  /* being put in order */
-	bool many;
 };
 
 /* ---- order -------------------------------------------------------------------------------- */
@@ -324,32 +323,78 @@ static int translate(struct builder *x, struct building *b, const char *service,
 
 /* ---- building ------------------------------------------------------------------------------ */
 
-static int push_tags(struct building *b, const struct builder *x, struct err *e)
+static int push_tags(struct building *b, char *const *tags, struct err *e)
 {
 	_cleanup_(store_closep) struct store *store = NULL;
 	int r = images_open(b->ctx, true, &store, e);
 
-	return r < 0 ? r : pushing_run(b->ctx, store, x->tags, b->o->quiet, false, NULL, e);
+	return r < 0 ? r : pushing_run(b->ctx, store, tags, b->o->quiet, false, NULL, e);
 }
 
-static int build_one(struct building *b, const char *service, struct err *e)
+static int run_one(struct building *b, struct build_job *job, struct err *e)
 {
 	_cleanup_(build_result_done) struct build_result result = { 0 };
-	struct builder x;
-	int r;
+	int r = builder_run(b->ctx, &job->builder, b->o->progress, b->o->quiet, &result, e);
 
-	builder_init(&x);
-	r = translate(&x, b, service, e);
-	if (r == 0)
-		r = builder_run(b->ctx, &x, b->o->progress, b->o->quiet, b->many ? service : NULL,
-				&result, e);
-	if (r == 0 && b->o->push && !b->o->check)
-		r = push_tags(b, &x, e);
-	if (r == 0 && b->o->quiet && b->o->print_ids && !b->o->check)
-		fprintf(b->ctx->out, "%s\n", result.id);
-	builder_done(&x);
-	if (r < 0 && e && !e->line)
-		return err_wrap(e, r, "build %s", service);
+	if (r < 0)
+		return e && e->line ? r : err_wrap(e, r, "build %s", job->label);
+	snprintf(job->id, sizeof(job->id), "%s", result.id);
+	return 0;
+}
+
+static size_t number_of(const struct building *b, const char *service)
+{
+	size_t i = 0;
+
+	while (!streq(b->queue[i], service))
+		i++;
+	return i;
+}
+
+/* Those whose images it uses; they are in the queue, before it. */
+static void set_needs(struct building *b, struct build_job *job)
+{
+	const struct node *contexts = node_get(build_of(b, job->label), "additional_contexts");
+
+	for (size_t i = 0; node_is(contexts, NODE_MAP) && i < contexts->n; i++) {
+		const char *other =
+			skip_prefix(contexts->entries[i].value->text ?: "", "service:");
+
+		if (!other || !strv_has(b->queue, other))
+			continue;
+		job->needs = xreallocarray(job->needs, job->n_needs + 1, sizeof(*job->needs));
+		job->needs[job->n_needs++] = number_of(b, other);
+	}
+}
+
+static int run_all(struct building *b, struct err *e)
+{
+	size_t n = strv_len(b->queue);
+	_cleanup_(free_p) struct build_job *jobs = xcalloc(n + 1, sizeof(*jobs));
+	int r = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		jobs[i].label = b->queue[i];
+		builder_init(&jobs[i].builder);
+		set_needs(b, &jobs[i]);
+	}
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		r = translate(&jobs[i].builder, b, b->queue[i], e);
+		if (r < 0 && e && !e->line)
+			r = err_wrap(e, r, "build %s", b->queue[i]);
+	}
+	if (r == 0 && n == 1)
+		r = run_one(b, &jobs[0], e);
+	else if (r == 0)
+		r = build_jobs_run(b->ctx, jobs, n, b->o->progress, b->o->quiet, e);
+	for (size_t i = 0; r == 0 && i < n && b->o->push && !b->o->check; i++)
+		r = push_tags(b, jobs[i].builder.tags, e);
+	for (size_t i = 0; i < n; i++) {
+		if (r == 0 && b->o->quiet && b->o->print_ids && !b->o->check)
+			fprintf(b->ctx->out, "%s\n", jobs[i].id);
+		builder_done(&jobs[i].builder);
+		free(jobs[i].needs);
+	}
 	return r;
 }
 
@@ -416,12 +461,10 @@ int build_services(struct context *ctx, char *const *services,
 	}
 	for (; r == 0 && names && *names; names++)
 		r = enqueue(&b, *names, e);
-	b.many = strv_len(b.queue) > 1;
 	if (r == 0 && o->print)
 		r = print_all(&b, e);
-	else
-		for (char **s = b.queue; r == 0 && s && *s; s++)
-			r = build_one(&b, *s, e);
+	else if (r == 0 && b.queue)
+		r = run_all(&b, e);
 	strv_free(b.queue);
 	strv_free(b.busy);
 	return r;

@@ -29,7 +29,6 @@ struct build_view {
 	struct context *ctx;
 	FILE *out;
 	enum progress_mode mode;
-	char *label;
 	struct vertex *vertices; /* by number */
 	size_t n;
 	unsigned int last; /* plain: whose line came last */
@@ -37,7 +36,7 @@ struct build_view {
 	unsigned int drawn; /* tty: lines on the screen */
 };
 
-int build_view_new(struct context *ctx, const char *mode, bool quiet, const char *label,
+int build_view_new(struct context *ctx, const char *mode, bool quiet,
 		   struct build_view **out, struct err *e)
 {
 	struct build_view *v = new0(struct build_view);
@@ -51,7 +50,6 @@ int build_view_new(struct context *ctx, const char *mode, bool quiet, const char
 	}
 	v->ctx = ctx;
 	v->out = ctx->err;
-	v->label = xstrdup_null(label);
 	v->began = now_mono_ns();
 	if (v->mode == PROGRESS_AUTO)
 		v->mode = ctx->err_tty ? PROGRESS_TTY : PROGRESS_PLAIN;
@@ -200,8 +198,8 @@ static void draw(struct build_view *v, bool all)
 	}
 	if (v->drawn)
 		fprintf(v->out, "\033[%uA", v->drawn);
-	head = xasprintf("[+] Building %.1fs (%u/%u)%s%s", seconds(now_mono_ns() - v->began), done,
-			 total, v->label ? " " : "", v->label ?: "");
+	head = xasprintf("[+] Building %.1fs (%u/%u)", seconds(now_mono_ns() - v->began), done,
+			 total);
 	put_line(&s, head, "", "");
 	for (size_t i = first; i < v->n; i++)
 		if (v->vertices[i].name)
@@ -223,15 +221,15 @@ static void keep_line(struct vertex *x, const char *text, size_t n)
 }
 
 /* "[web 2/3] RUN make", "[web] exporting to image" */
-static char *name_of(const struct build_view *v, const char *text, size_t n)
+static char *name_of(const char *label, const char *text, size_t n)
 {
-	if (!v->label)
+	if (!label)
 		return xstrndup(text, n);
-	return *text == '[' ? xasprintf("[%s %.*s", v->label, (int)n - 1, text + 1)
-			    : xasprintf("[%s] %.*s", v->label, (int)n, text);
+	return *text == '[' ? xasprintf("[%s %.*s", label, (int)n - 1, text + 1)
+			    : xasprintf("[%s] %.*s", label, (int)n, text);
 }
 
-static void note(struct build_view *v, const struct build_event *ev)
+static void note(struct build_view *v, const char *label, const struct build_event *ev)
 {
 	struct vertex *x = vertex_of(v, ev->vertex);
 
@@ -239,7 +237,7 @@ static void note(struct build_view *v, const struct build_event *ev)
 	switch (ev->kind) {
 	case BUILD_STARTED:
 		x->began = now_mono_ns();
-		x->name = name_of(v, ev->text, ev->n);
+		x->name = name_of(label, ev->text, ev->n);
 		break;
 	case BUILD_OUTPUT:
 		keep_line(x, ev->text, ev->n);
@@ -263,19 +261,22 @@ static void note(struct build_view *v, const struct build_event *ev)
 	}
 }
 
-static void on_event(void *data, const struct build_event *ev)
+void build_view_event(struct build_view *v, const char *label, const struct build_event *ev)
 {
-	struct build_view *v = data;
-
 	if (v->mode == PROGRESS_PLAIN && ev->kind != BUILD_STARTED)
 		plain(v, ev);
 	if (v->mode == PROGRESS_JSON)
 		as_json(v, ev);
-	note(v, ev);
+	note(v, label, ev);
 	if (v->mode == PROGRESS_PLAIN && ev->kind == BUILD_STARTED)
 		plain(v, ev);
 	if (v->mode == PROGRESS_TTY && now_mono_ns() - v->drawn_at > FRAME_NS)
 		draw(v, false);
+}
+
+static void on_event(void *data, const struct build_event *ev)
+{
+	build_view_event(data, NULL, ev);
 }
 
 static void on_tick(void *data)
@@ -299,17 +300,17 @@ void build_view_break(struct build_view *v)
 	v->drawn = 0;
 }
 
-void build_view_excerpt(struct build_view *v, const struct build_result *r)
+void build_view_excerpt(struct build_view *v, unsigned int number)
 {
 	const struct vertex *x;
 
-	if (!r->failed)
+	if (number == 0)
 		return;
 	if (v->mode == PROGRESS_TTY)
 		draw(v, true);
 	v->drawn = 0;
-	x = vertex_of(v, r->failed_vertex);
-	fprintf(v->out, "------\n > %s:\n", r->failed);
+	x = vertex_of(v, number);
+	fprintf(v->out, "------\n > %s:\n", x->name);
 	for (size_t i = x->n_lines > LAST_LINES ? x->n_lines - LAST_LINES : 0; i < x->n_lines; i++)
 		fprintf(v->out, "%s\n", x->lines[i % LAST_LINES]);
 	fprintf(v->out, "------\n");
@@ -328,6 +329,5 @@ void build_view_free(struct build_view *v)
 			free(v->vertices[i].lines[k]);
 	}
 	free(v->vertices);
-	free(v->label);
 	free(v);
 }

@@ -13,9 +13,8 @@
 
 struct build_view;
 
-/* @label: put before steps when several services are built; NULL: none. */
-int build_view_new(struct context *ctx, const char *mode, bool quiet, const char *label,
-		   struct build_view **out, struct err *e);
+int build_view_new(struct context *ctx, const char *mode, bool quiet, struct build_view **out,
+		   struct err *e);
 void build_view_free(struct build_view *v); /* draws what is left */
 static inline void build_view_freep(struct build_view **v)
 {
@@ -23,9 +22,12 @@ static inline void build_view_freep(struct build_view **v)
 }
 /* To give to build_run(); cancel_fd is the context's. */
 struct build_handler build_view_handler(struct build_view *v, int cancel_fd);
+/* What the handler does, for when several builds are shown: @label is of which one, and
+ * vertices are numbered through all of them. */
+void build_view_event(struct build_view *v, const char *label, const struct build_event *ev);
 /* Somebody else is going to write to the terminal: begin anew below that. */
 void build_view_break(struct build_view *v);
-/* After a failure: the last lines that the step wrote. */
-void build_view_excerpt(struct build_view *v, const struct build_result *r);
+/* After a failure: the last lines that the step wrote.  0: it was none. */
+void build_view_excerpt(struct build_view *v, unsigned int vertex);
 
 #endif

@@ -226,6 +226,21 @@ int builder_add_cache(struct builder *b, const char *text, bool to, struct err *
 
 /* ---- base images --------------------------------------------------------------------------- */
 
+int builder_fetch(struct context *ctx, const char *ref, const char *platform, bool quiet,
+		  struct err *e)
+{
+	struct pull_item item = { .ref = ref, .platform = platform, .lenient = false };
+	_cleanup_(store_closep) struct store *store = NULL;
+	struct pull_result result = { 0 };
+	int r = images_open(ctx, true, &store, e);
+
+	if (r < 0)
+		return r;
+	r = pulling_run(ctx, store, &item, 1, quiet, &result, e);
+	pull_result_done(&result);
+	return r;
+}
+
 struct fetching {
 	struct context *ctx;
 	struct build_view *view;
@@ -235,18 +250,10 @@ struct fetching {
 
 static int fetch_image(void *data, const char *ref, bool always, struct err *e)
 {
-	struct fetching *f = data;
-	struct pull_item item = { .ref = ref, .platform = f->platform, .lenient = false };
-	_cleanup_(store_closep) struct store *store = NULL;
-	struct pull_result result = { 0 };
-	int r = images_open(f->ctx, true, &store, e);
+	const struct fetching *f = data;
 
-	if (r < 0)
-		return r;
 	build_view_break(f->view);
-	r = pulling_run(f->ctx, store, &item, 1, f->quiet, &result, e);
-	pull_result_done(&result);
-	return r;
+	return builder_fetch(f->ctx, ref, f->platform, f->quiet, e);
 }
 
 /* ---- running ------------------------------------------------------------------------------- */
@@ -267,36 +274,52 @@ static int set_epoch(struct builder *b, struct err *e)
 	return 0;
 }
 
-int builder_run(struct context *ctx, struct builder *b, const char *mode, bool quiet,
-		const char *label, struct build_result *out, struct err *e)
+int builder_display(struct context *ctx, const char *mode, bool quiet, struct build_view **view,
+		    struct build_handler *h, struct err *e)
 {
-	_cleanup_(build_view_freep) struct build_view *view = NULL;
-	struct fetching fetching = { .ctx = ctx, .platform = b->o.platform, .quiet = quiet };
-	struct build_handler h;
-	int cancel, r = set_epoch(b, e);
+	int cancel, r = ctx_need_root(ctx, e);
 
 	if (r == 0)
-		r = ctx_need_root(ctx, e);
-	if (r == 0)
 		r = ctx_dirs(ctx, e);
+	cancel = r == 0 ? ctx_cancel_fd(ctx, e) : r;
+	if (cancel < 0)
+		return cancel;
+	r = build_view_new(ctx, mode, quiet, view, e);
 	if (r == 0)
-		r = build_view_new(ctx, mode, quiet, label, &view, e);
-	cancel = r == 0 ? ctx_cancel_fd(ctx, e) : -EBADF;
-	if (r == 0 && cancel < 0)
-		r = cancel;
+		*h = build_view_handler(*view, cancel);
+	return r;
+}
+
+int builder_run_for(struct context *ctx, struct builder *b, const struct build_handler *h,
+		    builder_fetch_fn fetch, void *data, struct build_result *out, struct err *e)
+{
+	int r = set_epoch(b, e);
+
 	if (r < 0)
 		return r;
-	fetching.view = view;
-	h = build_view_handler(view, cancel);
 	b->o.dirs = &ctx->dirs;
-	b->o.fetch = fetch_image;
-	b->o.data = &fetching;
+	b->o.fetch = fetch;
+	b->o.data = data;
 	b->o.args = b->args;
 	b->o.labels = b->labels;
 	b->o.tags = b->tags;
 	b->o.no_cache_filter = b->filters;
-	r = build_run(&b->o, &h, out, e);
+	return build_run(&b->o, h, out, e);
+}
+
+int builder_run(struct context *ctx, struct builder *b, const char *mode, bool quiet,
+		struct build_result *out, struct err *e)
+{
+	_cleanup_(build_view_freep) struct build_view *view = NULL;
+	struct fetching fetching = { .ctx = ctx, .platform = b->o.platform, .quiet = quiet };
+	struct build_handler h;
+	int r = builder_display(ctx, mode, quiet, &view, &h, e);
+
 	if (r < 0)
-		build_view_excerpt(view, out);
+		return r;
+	fetching.view = view;
+	r = builder_run_for(ctx, b, &h, fetch_image, &fetching, out, e);
+	if (r < 0 && out->failed)
+		build_view_excerpt(view, out->failed_vertex);
 	return r;
 }

@@ -5,6 +5,7 @@
 #define CLI_BUILDER_H
 
 #include "cli/context.h"
+#include "cli/build_view.h"
 #include "engine/build/build.h"
 
 /* Owns what @o points to, where a builder_add_*() put it there. */
@@ -40,8 +41,20 @@ int builder_add_cache(struct builder *b, const char *text, bool to, struct err *
 /* A copy that lives as long as @b. */
 char *builder_keep(struct builder *b, const char *text);
 
-/* Run it.  @label: of a service; NULL: none.  @mode: --progress; NULL: the global one. */
+/* Have @ref in the store, pulled with a display of its own. */
+int builder_fetch(struct context *ctx, const char *ref, const char *platform, bool quiet,
+		  struct err *e);
+
+/* Run it.  @mode: --progress; NULL: the global one. */
 int builder_run(struct context *ctx, struct builder *b, const char *mode, bool quiet,
-		const char *label, struct build_result *out, struct err *e);
+		struct build_result *out, struct err *e);
+
+/* The same in two parts: what shows builds, and is told of ^C … */
+int builder_display(struct context *ctx, const char *mode, bool quiet, struct build_view **view,
+		    struct build_handler *h, struct err *e);
+/* … and one that tells @h, and has its base images fetched by @fetch. */
+typedef int (*builder_fetch_fn)(void *data, const char *ref, bool always, struct err *e);
+int builder_run_for(struct context *ctx, struct builder *b, const struct build_handler *h,
+		    builder_fetch_fn fetch, void *data, struct build_result *out, struct err *e);
 
 #endif

@@ -286,7 +286,7 @@ static int run_build(struct context *ctx, struct invocation *in, struct err *e)
 	if (r == 0)
 		r = find_inputs(&b, o, in->argv[0], &fd, e);
 	if (r == 0)
-		r = builder_run(ctx, &b, o->progress, o->quiet, NULL, &result, e);
+		r = builder_run(ctx, &b, o->progress, o->quiet, &result, e);
 	if (r < 0)
 		return r;
 	if (o->check) {

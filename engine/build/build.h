@@ -11,6 +11,7 @@
  *
  * State: COMP_ROOT/build/
  *	digests			see digests.h
+ *	steps.lock		see step_lock.c
  *	mounts/<sha256 of id>/	RUN --mount=type=cache
  *	work/<id>/		a build at work, flock(2)ed while it lives; one whose
  *				builder is dead is removed by the next build

@@ -39,6 +39,7 @@ void exec_begin_step(struct run *r, const char *text)
 
 void exec_end_step(struct run *r, bool cached)
 {
+	step_unlock(r);
 	link_send(r->sock, cached ? BUILD_CACHED : BUILD_DONE, r->step, false, "", 0, elapsed(r));
 }
 
@@ -302,7 +303,11 @@ static bool without_cache(const struct run *r)
 
 _Noreturn void exec_stage(struct build *b, size_t index, int sock)
 {
-	struct run r = { .b = b, .index = index, .node = &b->graph.nodes[index], .sock = sock };
+	struct run r = { .b = b,
+			 .index = index,
+			 .node = &b->graph.nodes[index],
+			 .sock = sock,
+			 .lock_fd = -EBADF };
 	struct err e = ERR_INIT;
 	int code;
 

@@ -130,6 +130,8 @@ struct run {
 	bool own_cmd; /* CMD was stated in this stage */
 	struct digests *digests;
 	struct runner *runner;
+	int lock_fd; /* see step_lock.c; -EBADF: not open */
+	off_t locked;
 };
 /* The stage's process; never returns. */
 _Noreturn void exec_stage(struct build *b, size_t index, int sock);
@@ -158,6 +160,12 @@ int exec_source_init(struct run *r, const char *from, struct exec_source *out, s
 int exec_source_open(struct run *r, struct exec_source *x, struct err *e);
 void exec_source_done(struct exec_source *x);
 
+/* ---- step_lock.c ------------------------------------------------------------------- */
+/* In place of the lock that is held, if any.  True: somebody had it, so the step may be
+ * there now. */
+bool step_lock(struct run *r, const char *key);
+void step_unlock(struct run *r);
+
 /* ---- layer.c ----------------------------------------------------------------------- */
 /* A root file system that is mounted in this process's namespace. */
 struct workroot {
@@ -174,7 +182,8 @@ DEFINE_CLEANUP(struct workroot *, workroot_discard, workroot_discardp);
 /* What a step wrote, the directory "upper" in @dir, becomes the stage's next layer and is
  * remembered as @key's. */
 int layer_adopt(struct run *r, const char *dir, const char *key, const char *what, struct err *e);
-/* A hit: the layer is taken over, 1.  0: it has to be made. */
+/* A hit: the layer is taken over, 1.  0: it has to be made, and until the step's end nobody
+ * else makes it.  Blocks while somebody does. */
 int layer_cached(struct run *r, const char *key);
 /* The last layer is @key's, too. */
 void layer_note(struct run *r, const char *key, const char *what);

@@ -164,7 +164,9 @@ int layer_cached(struct run *r, const char *key)
 {
 	struct step_record rec;
 
-	if (r->no_cache || look_up(r, key, &rec) < 0)
+	if (r->no_cache)
+		return 0;
+	if (look_up(r, key, &rec) < 0 && (!step_lock(r, key) || look_up(r, key, &rec) < 0))
 		return 0;
 	add_layer(r, rec.diff_id, r->b->o->has_epoch ? r->b->o->epoch : rec.created);
 	layer_note(r, key, rec.what);

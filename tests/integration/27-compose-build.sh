@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `build:` in a compose file: its keys, `comp build`, and when `up` builds.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 29
+plan 40
 
 tiny_image base:1
 mkdir -p app other
@@ -112,4 +112,60 @@ fails "a build that fails: nothing is started" 1 'app/Dockerfile:2' comp -p "$P"
 is "nothing at all" "$(comp -p "$P" ps -aq)" ""
 printf 'FROM base:1\nRNU false\n' >app/Dockerfile
 fails "--check finds a wrong instruction" 1 'app/Dockerfile:2.*RNU' comp -p "$P" build --check web
+
+# ---- side by side --------------------------------------------------------------------------
+# Each waits until the other has been there.
+meet() {
+	printf 'FROM base:1\nRUN --mount=type=cache,id=%s,target=/c,sharing=shared touch /c/%s && ' "$P" "$1"
+	printf 'for i in $(seq 200); do [ -e /c/%s ] && exit 0; sleep 0.1; done; exit 1\n' "$2"
+}
+mkdir -p left right
+meet left right >left/Dockerfile
+meet right left >right/Dockerfile
+cat >together.yaml <<'Y'
+services:
+  left: {build: left}
+  right: {build: right}
+  above:
+    build:
+      dockerfile_inline: |
+        FROM below:1
+        RUN cat /etc/below
+  below:
+    image: below:1
+    build:
+      dockerfile_inline: |
+        FROM base:1
+        RUN sleep 0.5; mkdir -p /etc; echo here >/etc/below
+Y
+out=$(timeout 60 "$COMP" -p "$P" -f together.yaml build --progress plain 2>&1)
+is "services build side by side, and one waits for an image of another" $? 0
+is "each step has a number of its own" "$(grep -E '^#[0-9]+ \[' <<<"$out" | sort | uniq -d)" ""
+like "and its service's name" "$out" '^#[0-9]+ \[(above 2/2|above stage-0 2/2)\] RUN cat /etc/below'
+comp image rm -f below:1 >/dev/null 2>&1
+ok "one at a time, too" timeout 60 "$COMP" -p "$P" --parallel 1 -f together.yaml build -q above below
+cat >same.yaml <<'Y'
+services:
+  one: &same {build: {dockerfile_inline: "FROM base:1\nRUN cat /proc/sys/kernel/random/uuid >/id; sleep 1\n"}}
+  two: *same
+Y
+ok "two services of one Dockerfile" timeout 60 "$COMP" -p "$P" -f same.yaml build -q
+is "a step of both is made once" "$(comp image inspect "$P-one" -f '{{.RootFS.Layers}}')" "$(comp image inspect "$P-two" -f '{{.RootFS.Layers}}')"
+cat >fails.yaml <<'Y'
+services:
+  bad: {build: {dockerfile_inline: "FROM base:1\nRUN echo told; exit 3\n"}}
+  slow: {build: {dockerfile_inline: "FROM base:1\nRUN sleep 300\n"}}
+Y
+out=$(timeout 60 "$COMP" -p "$P" -f fails.yaml build --progress plain 2>&1)
+is "one that fails ends the others" $? 1
+like "and is the one shown" "$out" '> \[bad 2/2\] RUN echo told; exit 3:'
+like "with what it said" "$out" '^told$'
+sed -i /bad:/d fails.yaml
+echo '  slow2: {build: {dockerfile_inline: "FROM base:1\nRUN sleep 301\n"}}' >>fails.yaml
+timeout 60 "$COMP" -p "$P" -f fails.yaml build --progress plain >out 2>&1 &
+builder=$!
+ok "two that take long" until_true 20 sh -c 'pgrep -f "^sleep 300" && pgrep -f "^sleep 301"'
+kill -INT $builder
+wait $builder
+is "^C ends both" $? 130
 done_testing

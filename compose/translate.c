@@ -14,6 +14,7 @@
 #include "compose/hash.h"
 #include "compose/pre_start.h"
 #include "compose/version_label.h"
+#include "engine/state/names.h"
 
 static void set_labels(struct job *j)
 {
@@ -150,6 +151,19 @@ static int add_pre_start(struct translation *t, const struct project *p, struct 
 	return r;
 }
 
+/* Before anything is made; the supervisor has the last word when it creates. */
+static int check_name(const struct job *j)
+{
+	const struct node *at = node_get(j->service, "container_name");
+	struct err e = ERR_INIT;
+
+	if (!j->spec->name || names_check(j->dirs, j->spec->name, j->p->name, &e) == 0)
+		return 0;
+	err_wrap(&e, -e.code, "services.%s", j->name);
+	(void)err_at(&e, at->file, at->line, at->col);
+	return diag_add(j->diag, &e);
+}
+
 static int add_service(struct translation *t, const struct project *p, struct store *images,
 		       const char *name, struct diag *diag)
 {
@@ -166,6 +180,8 @@ static int add_service(struct translation *t, const struct project *p, struct st
 	j.image = &image->config;
 	j.spec = spec;
 	r = translate_service(&j, image);
+	if (r == 0)
+		r = check_name(&j);
 	if (r == 0)
 		map_put(&t->specs, name, TAKE_PTR(spec));
 	return r < 0 ? r : add_pre_start(t, p, images, name, diag);

@@ -4,6 +4,7 @@
  *	  images/			the image store
  *	  volumes/NAME/			_data, volume.json
  *	  networks/NAME.json		one record per network, whoever made it
+ *	  names/NAME			whose container's name it is; see names.h
  *	  projects/PROJECT/project.json	what `up` was last asked for
  *	  projects/PROJECT/exits	how runs ended; see exits.h
  *	  projects/PROJECT/containers/ID/   spec.json state.json log* upper work …

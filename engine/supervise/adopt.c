@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/version.h"
+#include "engine/state/names.h"
 #include "net/netns.h"
 
 /* It has a record, be it one that could not be read and is kept for a person. */
@@ -133,6 +134,16 @@ static void give_up(struct supervisor *sv, const struct record *rec, int r, cons
 		supervisor_log(sv, "%s: %s", rec->name, *problem);
 }
 
+/* Its creation was cut short before that, or an older comp made it. */
+static void claim_name(struct supervisor *sv, const struct container *c)
+{
+	struct err e = ERR_INIT;
+
+	if (c->rec->status != CONTAINER_REMOVING && c->rec->status != CONTAINER_DEAD &&
+	    names_claim(sv->dirs, c->rec->name, sv->project, c->rec->id, &e) < 0)
+		supervisor_log(sv, "%s", e.msg);
+}
+
 static bool joins_another(const struct container *c)
 {
 	return c->spec->net.mode == NAMESPACE_CONTAINER;
@@ -166,6 +177,7 @@ int adopt_project(struct supervisor *sv, struct err *e)
 			continue;
 		}
 		list.items[i] = NULL; /* the container's now */
+		claim_name(sv, c);
 	}
 	record_list_done(&list);
 	follow_load_model(sv);

@@ -24,6 +24,7 @@
 #include "base/proc.h"
 #include "base/signals.h"
 #include "engine/image/store.h"
+#include "engine/state/names.h"
 #include "engine/supervise/restart.h"
 #include "volumes/volume.h"
 
@@ -222,8 +223,11 @@ int container_create(struct supervisor *sv, const struct container_spec *spec, s
 	if (r == 0)
 		r = record_save(c->rec, sv->dirs, false, e);
 	if (r == 0)
+		r = names_claim(sv->dirs, c->rec->name, sv->project, c->rec->id, e);
+	if (r == 0)
 		r = make_anonymous_volumes(c, e);
 	if (r < 0) {
+		names_release(sv->dirs, c->rec->name, sv->project, c->rec->id);
 		(void)rm_rf(AT_FDCWD, c->dir, NULL); /* the failure itself is reported */
 		container_free(c);
 		return r;
@@ -359,6 +363,7 @@ int container_remove(struct container *c, bool with_volumes, struct err *e)
 	err_keep_first(&r, e, drop_cgroup(c, &e2), &e2);
 	if (with_volumes)
 		remove_anonymous_volumes(c, &r, e);
+	names_release(c->sv->dirs, c->rec->name, c->sv->project, c->rec->id);
 	err_keep_first(&r, e, remove_dir(c, &e2), &e2);
 	if (r < 0) {
 		c->rec->status = CONTAINER_DEAD;

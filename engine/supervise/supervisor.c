@@ -22,6 +22,7 @@
 #include "base/path.h"
 #include "base/version.h"
 #include "engine/state/lock.h"
+#include "engine/state/names.h"
 #include "engine/supervise/internal.h"
 
 #define START_TIMEOUT_MS  10000
@@ -540,6 +541,7 @@ bool supervisor_sweep(struct supervisor *sv)
 	if (rmdir(projects) == 0) { /* no project left: nor is a lock needed */
 		(void)unlink(lock);
 		(void)rmdir(networks); /* another root's owner may have networks: stays */
+		names_sweep(sv->dirs);
 	}
 	return true;
 }

@@ -5,8 +5,13 @@
  */
 #include "compose/translate_internal.h"
 
+#include <fcntl.h>
+
 #include "base/strv.h"
+#include "net/network.h"
 #include "volumes/volume.h"
+
+#define NETWORK_FILE_MAX (1 << 20)
 
 static json *labels_json(const struct project *p, const char *kind, const char *key,
 			 const struct node *n)
@@ -74,11 +79,15 @@ static json *volume_json(const struct project *p, const char *key, const char *n
 	return o;
 }
 
+static char *network_path(const struct translation *t, const char *name)
+{
+	return xasprintf("%s/networks/%s/network.json", t->dirs->root, name);
+}
+
 static int check_external_network(const struct translation *t, const char *name,
 				  const struct node *at, struct diag *diag)
 {
-	_cleanup_(free_p) char *path = xasprintf("%s/networks/%s/network.json", t->dirs->root,
-						 name);
+	_cleanup_(free_p) char *path = network_path(t, name);
 
 	if (access(path, F_OK) == 0)
 		return 0;
@@ -94,6 +103,66 @@ static int check_external_volume(const struct translation *t, const char *name,
 	if (volume_load(root, name, NULL, NULL) == 0)
 		return 0;
 	return diag_err(diag, at, ENOENT, "external volume \"%s\" not found", name);
+}
+
+/* A network of this name that another project made is used, as Docker Compose does,
+ * but not without a word; under another key it is meant to be another network. */
+static int check_network_owner(const struct translation *t, const char *key, const char *name,
+			       const struct node *at, struct diag *diag)
+{
+	_cleanup_(free_p) char *path = network_path(t, name);
+	_cleanup_(json_unrefp) json *j = NULL;
+	_cleanup_(network_freep) struct network *n = NULL;
+	const char *owner, *label;
+
+	/* One that cannot be read is for the supervisor to put right. */
+	if (json_read_file(AT_FDCWD, path, NETWORK_FILE_MAX, &j, NULL) < 0 ||
+	    network_from_json(j, &n, NULL) < 0)
+		return 0;
+	owner = n->config->project;
+	if (!owner) {
+		diag_warn(diag, at,
+			  "a network with name %s exists but was not created by compose. "
+			  "Set `external: true` to use an existing network",
+			  name);
+		return 0;
+	}
+	if (streq(owner, t->project))
+		return 0;
+	label = strv_env_get(n->config->labels, "com.docker.compose.network");
+	if (!streq_null(label, key)) {
+		diag_err(diag, at, EEXIST,
+			 "network %s was found but has incorrect label com.docker.compose.network "
+			 "set to \"%s\" (expected: \"%s\"): it was created for project \"%s\"",
+			 name, label ?: "", key, owner);
+		diag_hint(diag, "set `external: true` to use it, or another name");
+		return -EEXIST;
+	}
+	diag_warn(diag, at,
+		  "a network with name %s exists but was not created for project \"%s\": it was "
+		  "created for project \"%s\". Set `external: true` to use an existing network",
+		  name, t->project, owner);
+	return 0;
+}
+
+static void check_volume_owner(const struct translation *t, const char *name, const struct node *at,
+			       struct diag *diag)
+{
+	_cleanup_(free_p) char *root = dirs_volumes(t->dirs);
+	_cleanup_(volume_freep) struct volume *v = NULL;
+
+	if (volume_load(root, name, &v, NULL) < 0)
+		return;
+	if (!v->project)
+		diag_warn(diag, at,
+			  "volume \"%s\" already exists but was not created by compose. Use "
+			  "`external: true` to use an existing volume",
+			  name);
+	else if (!streq(v->project, t->project))
+		diag_warn(diag, at,
+			  "volume \"%s\" already exists but was created for project \"%s\" "
+			  "(expected \"%s\"). Use `external: true` to use an existing volume",
+			  name, v->project, t->project);
 }
 
 static int add_network(struct translation *t, const struct project *p, const char *key,
@@ -112,7 +181,7 @@ static int add_network(struct translation *t, const struct project *p, const cha
 				"networks.%s.driver: \"%s\" is not supported, only bridge is", key,
 				driver);
 	map_put(&t->networks, name, network_json(p, key, name, n));
-	return 0;
+	return check_network_owner(t, key, name, n, diag);
 }
 
 static int add_volume_of(struct translation *t, const struct project *p, const char *key,
@@ -126,6 +195,7 @@ static int add_volume_of(struct translation *t, const struct project *p, const c
 	if (node_get_bool(n, "external", false))
 		return check_external_volume(t, name, n, diag);
 	map_put(&t->volumes, name, volume_json(p, key, name, n));
+	check_volume_owner(t, name, n, diag);
 	return 0;
 }
 

@@ -2,7 +2,7 @@
 # The fault matrix, second part: what takes long (a supervisor stopped for a minute, all of
 # them for two, which pass beside the rest), links cut by hand, and what comes in storms.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 39
+plan 49
 
 c() {
 	timeout 60 "$COMP" -p "$P" --progress quiet "$@" </dev/null
@@ -71,11 +71,44 @@ one() { timeout 60 "$COMP" -p "$P-one" -f one/compose.yaml --progress quiet "$@"
 two() { timeout 60 "$COMP" -p "$P-two" -f two/compose.yaml --progress quiet "$@" </dev/null; }
 one up -d
 mine=$(state app pid "$P-one")
-cat >two/compose.yaml <<'Y'
-services: {app: {image: tiny, command: sleep 86400}}
-networks: {default: {name: "${P}-nowhere", external: true}}
-Y
-fails "C4-27 an external network that is not there" 1 "$P-nowhere.*(not found|does not exist|not be found)" two up -d
+service='image: tiny, init: true, command: sleep 86400, stop_grace_period: 1s'
+two_is() { # two_is LINE...
+	printf '%s\n' "$@" >two/compose.yaml
+}
+two_is "services: {app: {$service, container_name: $P-mine}}"
+fails "C4-27 a container name that another project has" 1 \
+	"$P-mine\" is already in use by container [0-9a-f]{12} of project \"$P-one\"" two up -d
+like "C4-27 and says what to do" "$(cat "$WORK/err")" "^hint: .*comp -p $P-one down"
+is "C4-27 before anything is made" "$(two ps -a -q; ls -d "$COMP_ROOT/networks/$P-two_default" 2>/dev/null)" ""
+two_is "services: {app: {$service}}" "networks: {default: {name: $P-nowhere, external: true}}"
+fails "C4-27 an external network that is not there" 1 \
+	"network $P-nowhere declared as external, but could not be found" two up -d
+two_is "services: {app: {$service, volumes: ['data:/data']}}" "volumes: {data: {name: $P-nowhere, external: true}}"
+fails "C4-27 an external volume that is not there" 1 "external volume \"$P-nowhere\" not found" two up -d
+two_is "services: {app: {$service, networks: [own]}}" "networks: {own: {name: $P-net}}"
+fails "C4-27 a network of another project under another key" 1 \
+	"network $P-net was found but has incorrect label .*for project \"$P-one\"" two up -d
+is "C4-27 nothing of these is left" "$(two ps -a -q; ls -d "$COMP_RUN/$P-two" 2>/dev/null)" ""
+two_is "services: {app: {$service, volumes: ['data:/data']}}" "networks: {default: {name: $P-net}}" \
+	"volumes: {data: {name: $P-vol}}"
+two up -d >"$WORK/out" 2>&1
+is "C4-27 network and volume of another project: as in Docker Compose they are shared" "$?" 0
+like "C4-27 with a warning for the network" "$(cat "$WORK/out")" \
+	"network with name $P-net exists.*created for project .*$P-one.*external: true"
+like "C4-27 and for the volume" "$(cat "$WORK/out")" \
+	"volume .*$P-vol.* already exists but was created for project .*$P-one.*external: true"
+two down -v -t 0
+is "C4-27 they stay their owner's" "$(for d in "$COMP_ROOT/volumes/$P-vol" "$COMP_ROOT/networks/$P-net"; do [ -d "$d" ] && echo there; done | xargs)" "there there"
+two_is "services: {app: {$service, container_name: $P-wanted}}"
+for n in $(seq 6); do
+	timeout 60 "$COMP" -p "$P-race$n" -f two/compose.yaml --progress quiet up -d </dev/null >"$WORK/race$n" 2>&1 &
+done
+# shellcheck disable=SC2046
+wait $(jobs -p)
+ls -d "$COMP_ROOT/projects/$P-race"*/containers/* | wc -l >"$WORK/won"
+is "C4-27 six projects want one name at once: one gets it, five are told" \
+	"$(cat "$WORK/won") $(cat "$WORK"/race* | grep -c 'is already in use by container [0-9a-f]* of project')" "1 5"
+for n in $(seq 6); do timeout 60 "$COMP" -p "$P-race$n" --progress quiet down -t 0 </dev/null 2>/dev/null; done
 is "C4-27 the owner runs on" "$(state app pid "$P-one")" "$mine"
 
 # ---- C4-28: names of links, cut at 15 characters -------------------------------------------------
@@ -279,5 +312,4 @@ sleep 2
 is "C4-20 two minutes later: no restart, still healthy" \
 	"$(state app pid "$P-r20") $(state app restart_count "$P-r20") $(state app health "$P-r20")" "$app20 0 healthy"
 extra=()
-skip "C4-27 a name that another project has" "networks and volumes of one name are shared"
 done_testing

@@ -7,6 +7,9 @@
 #include "base/json.h"
 #include "compose/translate.h"
 #include "engine/image/stage.h"
+#include "engine/state/names.h"
+#include "net/network.h"
+#include "volumes/volume.h"
 
 struct bench {
 	struct folder f;
@@ -555,6 +558,100 @@ static void test_refused(void **state)
 	}
 }
 
+static void put_file(const struct bench *b, const char *name, const char *text)
+{
+	_cleanup_(free_p) char *path = path_join(b->dirs.root, name), *dir = path_dir(path);
+
+	assert_int_equal(mkdir_p(AT_FDCWD, dir, 0700, NULL), 0);
+	assert_int_equal(file_write_atomic(AT_FDCWD, path, text, strlen(text), 0600, false, NULL),
+			 0);
+}
+
+/* What other projects made, and what nobody knows of. */
+static void others_resources(const struct bench *b)
+{
+	_cleanup_(free_p) char *volumes = dirs_volumes(&b->dirs);
+	_cleanup_(volume_freep) struct volume *v = volume_new("vol"), *hand = volume_new("hand");
+	struct ipam_used none = { 0 };
+	struct network_host host = { .used = &none, .mtu = 1500 };
+
+	v->project = xstrdup("other");
+	assert_int_equal(volume_ensure(volumes, v, NULL, NULL), 1);
+	assert_int_equal(volume_ensure(volumes, hand, NULL, NULL), 1);
+	for (int i = 0; i < 2; i++) {
+		_cleanup_(network_config_freep) struct network_config *c = network_config_new();
+		_cleanup_(network_freep) struct network *n = NULL;
+		_cleanup_(json_unrefp) json *j = NULL;
+		_cleanup_(free_p) char *file = NULL;
+
+		c->name = xstrdup(i ? "byhand" : "net");
+		c->project = i ? NULL : xstrdup("other");
+		if (i == 0)
+			strv_add(&c->labels, "com.docker.compose.network=theirs");
+		assert_int_equal(network_plan(c, &host, &n, NULL), 0);
+		j = network_to_json(n);
+		file = xasprintf("networks/%s/network.json", c->name);
+		put_file(b, file, json_text(j));
+	}
+	put_file(b, "projects/other/containers/0123456789abcdef/state.json", "{}");
+	assert_int_equal(names_claim(&b->dirs, "mine", "other", "0123456789abcdef", NULL), 0);
+}
+
+static void test_of_others(void **state)
+{
+	static const struct {
+		const char *yaml, *says;
+		int r;
+	} cases[] = {
+		{ "services:\n  web: {image: rich, container_name: mine}\n",
+		  "services.web: container name \"mine\" is already in use by container "
+		  "0123456789ab of project \"other\"",
+		  -EEXIST },
+		{ "services:\n  web: {image: rich, container_name: yours}\n", "-", 0 },
+		{ "services:\n  web: {image: rich, volumes: ['data:/v']}\nvolumes: {data: {name: "
+		  "vol}}\n",
+		  "volume \"vol\" already exists but was created for project \"other\" (expected "
+		  "\"t\"). Use `external: true` to use an existing volume",
+		  0 },
+		{ "services:\n  web: {image: rich, volumes: ['data:/v']}\nvolumes: {data: {name: "
+		  "vol, "
+		  "external: true}}\n",
+		  "-", 0 },
+		{ "services:\n  web: {image: rich, volumes: ['data:/v']}\nvolumes: {data: {name: "
+		  "hand}}\n",
+		  "volume \"hand\" already exists but was not created by compose. Use `external: "
+		  "true` to use an existing volume",
+		  0 },
+		{ "services:\n  web: {image: rich, networks: [theirs]}\nnetworks: {theirs: {name: "
+		  "net}}\n",
+		  "a network with name net exists but was not created for project \"t\": it was "
+		  "created for project \"other\". Set `external: true` to use an existing network",
+		  0 },
+		{ "services:\n  web: {image: rich, networks: [n]}\nnetworks: {n: {name: net}}\n",
+		  "network net was found but has incorrect label com.docker.compose.network set to "
+		  "\"theirs\" (expected: \"n\"): it was created for project \"other\"",
+		  -EEXIST },
+		{ "services:\n  web: {image: rich, networks: [n]}\nnetworks: {n: {name: net, "
+		  "external: true}}\n",
+		  "-", 0 },
+		{ "services:\n  web: {image: rich, networks: [n]}\nnetworks: {n: {name: byhand}}\n",
+		  "a network with name byhand exists but was not created by compose. Set "
+		  "`external: true` to use an existing network",
+		  0 },
+	};
+	struct bench *b = *state;
+
+	others_resources(b);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		int r = translate(b, cases[i].yaml);
+		const struct diag *g = &b->f.diag;
+		const char *says = g->n ? g->errs[0].msg : g->n_warns ? g->warns[0].msg : "-";
+
+		if (r != cases[i].r || !streq(says, cases[i].says))
+			fail_msg("%sended with %d %s", cases[i].yaml, r, says);
+	}
+}
+
 static void test_replica(void **state)
 {
 	struct bench *b = *state;
@@ -613,6 +710,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_files, bench_make, bench_done),
 		cmocka_unit_test_setup_teardown(test_resources, bench_make, bench_done),
 		cmocka_unit_test_setup_teardown(test_refused, bench_make, bench_done),
+		cmocka_unit_test_setup_teardown(test_of_others, bench_make, bench_done),
 		cmocka_unit_test_setup_teardown(test_replica, bench_make, bench_done),
 	};
 

@@ -18,12 +18,11 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/file.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/xattr.h>
 
 #include "base/cleanup.h"
+#include "base/copy.h"
 #include "base/fd.h"
 #include "base/map.h"
 #include "base/path.h"
@@ -61,26 +60,6 @@ static bool wanted_xattr(const char *name)
 	       streq(name, "security.capability");
 }
 
-static int copy_xattrs(int from, int to)
-{
-	char names[4096], value[65536];
-	ssize_t n = flistxattr(from, names, sizeof(names));
-
-	if (n < 0)
-		return errno == ENOTSUP ? 0 : -errno;
-	for (char *name = names; name < names + n; name += strlen(name) + 1) {
-		ssize_t size;
-
-		if (!wanted_xattr(name))
-			continue;
-		size = fgetxattr(from, name, value, sizeof(value));
-		if (size >= 0 && fsetxattr(to, name, value, (size_t)size, 0) < 0 &&
-		    errno != ENOTSUP)
-			return -errno;
-	}
-	return 0;
-}
-
 /* Owner first: changing it clears set-id bits and file capabilities. */
 static int copy_attributes(int from, int to, const struct stat *st)
 {
@@ -89,7 +68,7 @@ static int copy_attributes(int from, int to, const struct stat *st)
 
 	if (fchown(to, st->st_uid, st->st_gid) < 0 || fchmod(to, st->st_mode & 07777) < 0)
 		return -errno;
-	r = copy_xattrs(from, to);
+	r = copy_xattrs(from, to, wanted_xattr);
 	if (r < 0)
 		return r;
 	return futimens(to, times) < 0 ? -errno : 0;
@@ -107,16 +86,6 @@ static int set_attributes_at(int dirfd, const char *name, const struct stat *st)
 }
 
 /* ---- entries ------------------------------------------------------------------------- */
-static int copy_data(int from, int to)
-{
-	ssize_t n;
-
-	do {
-		n = sendfile(to, from, NULL, 1 << 30);
-	} while (n > 0 || (n < 0 && errno == EINTR));
-	return n < 0 ? -errno : 0;
-}
-
 static int copy_file(int src, int dst, const char *name)
 {
 	_cleanup_(fd_closep) int from = open_beside(src, name, O_RDONLY | O_NONBLOCK), to = -EBADF;

@@ -8,9 +8,8 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <sys/sendfile.h>
-#include <sys/xattr.h>
 
+#include "base/copy.h"
 #include "base/fd.h"
 #include "base/map.h"
 #include "base/path.h"
@@ -92,26 +91,6 @@ static bool wanted_xattr(const char *name)
 	return skip_prefix(name, "user.") || streq(name, "security.capability");
 }
 
-static int copy_xattrs(int from, int to)
-{
-	char names[4096], value[65536];
-	ssize_t n = flistxattr(from, names, sizeof(names));
-
-	if (n < 0)
-		return errno == ENOTSUP ? 0 : -errno;
-	for (char *name = names; name < names + n; name += strlen(name) + 1) {
-		ssize_t size;
-
-		if (!wanted_xattr(name))
-			continue;
-		size = fgetxattr(from, name, value, sizeof(value));
-		if (size >= 0 && fsetxattr(to, name, value, (size_t)size, 0) < 0 &&
-		    errno != ENOTSUP)
-			return -errno;
-	}
-	return 0;
-}
-
 /* Owner first: changing it clears set-id bits and file capabilities. @from: -EBADF: no
  * attributes to copy. */
 static int set_attributes(const struct place *p, int from, int to, const struct stat *st)
@@ -123,28 +102,11 @@ static int set_attributes(const struct place *p, int from, int to, const struct 
 	    fchmod(to, mode_for(p, st->st_mode)) < 0)
 		return -errno;
 	if (from >= 0)
-		r = copy_xattrs(from, to);
+		r = copy_xattrs(from, to, wanted_xattr);
 	return r < 0 ? r : futimens(to, times) < 0 ? -errno : 0;
 }
 
 /* ---- one entry ------------------------------------------------------------------------ */
-
-static int copy_data(int from, int to)
-{
-	ssize_t n;
-
-	do {
-		n = copy_file_range(from, NULL, to, NULL, 1 << 30, 0);
-	} while (n > 0 || (n < 0 && errno == EINTR));
-	if (n == 0)
-		return 0;
-	if (errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
-		return -errno;
-	do {
-		n = sendfile(to, from, NULL, 1 << 30);
-	} while (n > 0 || (n < 0 && errno == EINTR));
-	return n < 0 ? -errno : 0;
-}
 
 /* What is at @name makes room for something that is no directory. */
 static int make_room(int dir, const char *name, struct err *e)
@@ -378,42 +340,41 @@ static struct stat file_stat(uint32_t mode, uint64_t mtime)
 	return st;
 }
 
-int place_bytes(struct place *p, const char *dest, const char *base, const void *bytes, size_t n,
-		uint32_t mode, uint64_t mtime, struct err *e)
+static int begin_file(struct place *p, const char *dest, const char *base, char **name,
+		      struct err *e)
+{
+	_cleanup_(fd_closep) int dir = file_target(p, dest, base, name, e);
+	int to = dir < 0 ? dir : new_file(dir, *name, e);
+
+	p->n_files += to >= 0;
+	return to;
+}
+
+/* @r: how the writing went. */
+static int end_file(struct place *p, int to, const char *name, int r, uint32_t mode,
+		    uint64_t mtime, struct err *e)
 {
 	const struct stat st = file_stat(mode, mtime);
-	_cleanup_(free_p) char *name = NULL;
-	_cleanup_(fd_closep) int dir = file_target(p, dest, base, &name, e), to = -EBADF;
-	int r;
 
-	if (dir < 0)
-		return dir;
-	to = new_file(dir, name, e);
-	if (to < 0)
-		return to;
-	p->n_files++;
-	r = fd_write_all(to, bytes, n);
 	if (r == 0)
 		r = set_attributes(p, -EBADF, to, &st);
 	return r < 0 ? err_errno(e, -r, "write %s", name) : 0;
 }
 
+int place_bytes(struct place *p, const char *dest, const char *base, const void *bytes, size_t n,
+		uint32_t mode, uint64_t mtime, struct err *e)
+{
+	_cleanup_(free_p) char *name = NULL;
+	_cleanup_(fd_closep) int to = begin_file(p, dest, base, &name, e);
+
+	return to < 0 ? to : end_file(p, to, name, fd_write_all(to, bytes, n), mode, mtime, e);
+}
+
 int place_fd(struct place *p, const char *dest, const char *base, int fd, uint32_t mode,
 	     uint64_t mtime, struct err *e)
 {
-	const struct stat st = file_stat(mode, mtime);
 	_cleanup_(free_p) char *name = NULL;
-	_cleanup_(fd_closep) int dir = file_target(p, dest, base, &name, e), to = -EBADF;
-	int r;
+	_cleanup_(fd_closep) int to = begin_file(p, dest, base, &name, e);
 
-	if (dir < 0)
-		return dir;
-	to = new_file(dir, name, e);
-	if (to < 0)
-		return to;
-	p->n_files++;
-	r = copy_data(fd, to);
-	if (r == 0)
-		r = set_attributes(p, -EBADF, to, &st);
-	return r < 0 ? err_errno(e, -r, "write %s", name) : 0;
+	return to < 0 ? to : end_file(p, to, name, copy_data(fd, to), mode, mtime, e);
 }

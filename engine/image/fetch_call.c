@@ -17,7 +17,7 @@
 #define MAX_TRIES_ALL 30 /* with */
 #define FIRST_DELAY   (300 * NSEC_PER_MSEC)
 #define MAX_DELAY     (15 * NSEC_PER_SEC)
-#define MAX_OBEDIENCE (60 * NSEC_PER_SEC)  /* of a Retry-After */
+#define MAX_OBEDIENCE (60 * NSEC_PER_SEC) /* of a Retry-After */
 #define SENT_EVERY    (100 * NSEC_PER_MSEC)
 
 /* ---- the end of a call ------------------------------------------------------------- */
@@ -327,7 +327,8 @@ static bool fall_back(struct call *k, const struct http_answer *a)
 	char *url;
 
 	/* A name may be known to the proxy for http alone. */
-	if (k->foreign || (!a->not_tls && a->e.code != EHOSTUNREACH) || !p->insecure || (rest && p->answered))
+	if (k->foreign || (!a->not_tls && a->e.code != EHOSTUNREACH) || a->unnamed ||
+	    !p->insecure || (rest && p->answered))
 		return false;
 	/* Another call was faster to find that out. */
 	if (rest) {

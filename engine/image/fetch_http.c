@@ -19,7 +19,9 @@
 #define HEADERS_MAX  (128U << 10)
 #define BODY_MAX     (64U << 10) /* of an answer that is an error */
 #define SLOW_BYTES   1024L
-#define CONNECT_SECS 15L
+#define CONNECT_SECS 10L                /* to find the address and to connect */
+#define AGAIN_SECS   3L                 /* the same, once no name server answered in that time */
+#define QUICK_NS     (3 * NSEC_PER_SEC) /* a name server that says no has said so by then */
 #define MAX_CLIENTS  64
 
 struct http_transfer {
@@ -43,6 +45,7 @@ struct http_transfer {
 struct http {
 	CURLM *multi;
 	struct http_transfer *transfers;
+	bool nameless; /* no name server answers */
 };
 
 int http_new(struct http **out, struct err *e)
@@ -343,7 +346,11 @@ static void set_options(struct http_transfer *t)
 	(void)curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
 	(void)curl_easy_setopt(c, CURLOPT_BUFFERSIZE, 256L << 10);
 	(void)curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, 256L << 10);
-	(void)curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, MIN(CONNECT_SECS, (long)q->timeout));
+	(void)curl_easy_setopt(
+		c, CURLOPT_CONNECTTIMEOUT,
+		MIN(t->http->nameless ? AGAIN_SECS : CONNECT_SECS, (long)q->timeout));
+	/* A thread that still waits for a name server is left behind, not waited for. */
+	(void)curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L);
 	(void)curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, SLOW_BYTES);
 	(void)curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, patience);
 	(void)curl_easy_setopt(c, CURLOPT_HTTPHEADER, t->headers);
@@ -394,11 +401,44 @@ int http_start(struct http *h, const struct http_request *q, http_done_fn done, 
 
 /* ---- the end of a transfer ----------------------------------------------------------------- */
 
+/* getaddrinfo(3) gave up, or we did: asking once more would take as long again. */
+static bool is_unnamed(const struct http_transfer *t, CURLcode code)
+{
+	if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY)
+		return now_mono_ns() - t->started > QUICK_NS;
+	return code == CURLE_OPERATION_TIMEDOUT && skip_prefix(t->error, "Resolving timed out");
+}
+
+/* "Could not resolve host: NAME", as curl says it when getaddrinfo(3) gave up. */
+static void explain_unnamed(struct http_transfer *t, CURLcode code)
+{
+	uint64_t seconds = (now_mono_ns() - t->started + NSEC_PER_SEC / 2) / NSEC_PER_SEC;
+	char *effective = NULL, *host = NULL;
+	CURLU *url = curl_url();
+
+	(void)curl_easy_getinfo(t->curl, CURLINFO_EFFECTIVE_URL, &effective);
+	if (url && effective && curl_url_set(url, CURLUPART_URL, effective, 0) == CURLUE_OK)
+		(void)curl_url_get(url, CURLUPART_HOST, &host, 0);
+	if (code == CURLE_OPERATION_TIMEDOUT)
+		snprintf(t->error, sizeof(t->error), "Could not resolve host: %.200s",
+			 host ? host : "?");
+	err_set(&t->a.e, EHOSTUNREACH, "%.300s: no name server answered in %ju seconds", t->error,
+		(uintmax_t)seconds);
+	curl_free(host);
+	curl_url_cleanup(url);
+	t->a.transient = t->received > 0;
+	t->a.unnamed = t->http->nameless = true;
+}
+
 static void explain(struct http_transfer *t, CURLcode code)
 {
 	struct http_answer *a = &t->a;
 	const char *text = t->error[0] ? t->error : curl_easy_strerror(code);
 
+	if (is_unnamed(t, code)) {
+		explain_unnamed(t, code);
+		return;
+	}
 	a->transient = true;
 	switch (code) {
 	case CURLE_COULDNT_RESOLVE_HOST:

@@ -39,6 +39,7 @@ struct http_answer {
 	int status;         /* 0: no answer */
 	struct err e;       /* code 0: an answer came, whole */
 	bool transient;     /* another try may do better */
+	bool unnamed;       /* no name server told the address in time */
 	bool not_tls;       /* the other side does not speak TLS, or does not listen */
 	struct buf body;    /* unless it went to the pipe */
 	uint64_t delivered; /* bytes that went to the pipe */

@@ -480,8 +480,7 @@ cat <<'E'
 # C4-55: 71-errors.sh
 # C4-56: 74-power-loss.sh
 # C4-58: tests/bench/run (time and memory per service)
-# C4-7 C4-20 C4-27 C4-28 C4-40 C4-45 C4-46 C4-49 C4-50 C4-59: 73-fault-matrix.sh, as long as the row says
-# Not driven yet: C4-36
+# C4-7 C4-20 C4-27 C4-28 C4-36 C4-40 C4-45 C4-46 C4-49 C4-50 C4-59: 73-fault-matrix.sh, as long as the row says
 E
 skip "C4-57 an overflow of what watch listens to" "there is no watch yet"
 done_testing

@@ -2,7 +2,8 @@
 # The fault matrix, second part: what takes long (a supervisor stopped for a minute, all of
 # them for two, which pass beside the rest), links cut by hand, and what comes in storms.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 49
+. "$LIB/registry.sh"
+plan 61
 
 c() {
 	timeout 60 "$COMP" -p "$P" --progress quiet "$@" </dev/null
@@ -23,6 +24,7 @@ tiny_image tiny
 extra=()
 cleanup() {
 	local pid
+	registries_stop
 	for pid in "${extra[@]}"; do kill -9 "$pid" 2>/dev/null; done
 	umount -l "$WORK/hang" 2>/dev/null
 	# shellcheck disable=SC2046
@@ -175,6 +177,47 @@ for mode in dead slow; do
 done
 c down -t 0
 kill "${extra[0]}"
+
+# ---- C4-36: the registry's name ----------------------------------------------------------------------
+start_registry registry
+registry=reg.test:${REGISTRY#*:}
+comp image import "$WORK/tiny.tar" "$REGISTRY/far:1" >/dev/null
+comp image push -q "$REGISTRY/far:1" >/dev/null
+comp image rm -f "$REGISTRY/far:1" >/dev/null
+printf '{"insecure-registries": ["%s"]}' "$registry" >"$WORK/registries.json"
+printf 'nameserver 127.0.0.%s\n' 79 78 79 >resolv.conf
+pull() { # with the machine's name servers from resolv.conf
+	COMP_REGISTRIES=$WORK/registries.json unshare -m sh -c \
+		'mount --bind resolv.conf /etc/resolv.conf && exec timeout 60 "$@"' sh "$COMP" image pull -q "$registry/far:1"
+}
+"$LIB/slow-dns" 127.0.0.79 "$WORK/dns" &
+extra+=($!)
+for mode in none fail dead slow; do
+	echo $mode >"$WORK/dns/mode"
+	begun=$SECONDS
+	fails "C4-36 name server $mode: pull says which name" 1 "$registry/far:1: Could not resolve host: reg.test" pull
+	ok "C4-36 within 15 s" test $((SECONDS - begun)) -le 15
+done
+echo dead >"$WORK/dns/mode"
+printf '{"insecure-registries": ["%s"], "registries": {"%s": {"mirrors": ["http://mirror.test"]}}}' \
+	"$registry" "$registry" >"$WORK/registries.json"
+begun=$SECONDS
+fails "C4-36 a mirror's as well" 1 "Could not resolve host: reg.test" pull
+ok "C4-36 within 15 s" test $((SECONDS - begun)) -le 15
+printf '{"insecure-registries": ["%s"]}' "$registry" >"$WORK/registries.json"
+echo 127.0.0.1 127.0.0.77 127.0.0.1 >"$WORK/dns/mode"
+odd=
+for i in $(seq 8); do
+	begun=$SECONDS
+	pull >"$WORK/out" 2>&1 || grep -qE "$registry/far:1: .*(connect|slow|resolve).*reg.test" "$WORK/out" || odd+="$(cat "$WORK/out")"
+	[ $((SECONDS - begun)) -le 15 ] || odd+="$((SECONDS - begun)) s"
+	comp image rm -f "$registry/far:1" >/dev/null 2>&1
+done
+is "C4-36 another address each time: it works, or says what does not, within 15 s" "$odd" ""
+echo 127.0.0.1 >"$WORK/dns/mode"
+ok "C4-36 the right one again" pull
+registries_stop
+kill "${extra[1]}"
 
 # ---- C4-46: in a network namespace that is the whole machine -----------------------------
 cat >machine.sh <<'Y'

@@ -317,10 +317,11 @@ faults_errors() {
 	python3 -c '
 import collections, random, sys
 command, each = sys.argv[1:3]
+codes = {name: len(rest) for name, *rest in map(str.split, sys.argv[4].splitlines())}
 random.seed(f"{sys.argv[3]} {command}")
 calls = [l.split() for l in sys.stdin]
 if each == "all":
-    points = [(int(n), k) for n, _, _ in calls for k in range(5)]
+    points = [(int(n), k) for n, _, call in calls for k in range(codes[call])]
 else:
     of = collections.defaultdict(list)
     for n, role, call in calls:
@@ -328,7 +329,7 @@ else:
     points = [(n, random.randrange(60)) for ns in of.values() for n in random.sample(ns, min(int(each), len(ns)))]
 for n, k in sorted(points):
     print(command, "errno", n, f"fit:{k}")
-' "$1" "$2" "${FAULT_SEED:-1}"
+' "$1" "$2" "${FAULT_SEED:-1}" "$("$STEPPER" codes)"
 }
 
 faults_worker() {
@@ -340,10 +341,13 @@ faults_worker() {
 	done
 }
 
-# faults_run LIST: every line of the file, by the workers in parallel
+# faults_run LIST: every line of the file, by the workers in parallel; FAULT_PART=2/5
+# leaves the second of five parts in the file, and does that.
 faults_run() {
-	local w
+	local w part=${FAULT_PART:-1/1}
 	rm -f "$WORK"/found.* "$WORK"/tried.*
+	awk -v i="${part%/*}" -v n="${part#*/}" 'NR % n == i % n' "$1" >"$1.part"
+	mv "$1.part" "$1"
 	for ((w = 1; w <= WORKERS; w++)); do
 		awk -v w="$w" -v n="$WORKERS" 'NR % n == w % n' "$1" | (trap - EXIT; faults_worker "$w") &
 	done

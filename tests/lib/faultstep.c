@@ -3,6 +3,7 @@
  *	faultstep [OPTION]... count COMP ARG...
  *	faultstep [OPTION]... kill N self|all COMP ARG...
  *	faultstep [OPTION]... errno N CODE COMP ARG...
+ *	faultstep codes
  *
  * Everything comp starts is followed with ptrace(2) through forks and execs: the
  * CLI, supervisor, monitors, nethelper, extractor, nft, and a container's init up
@@ -11,7 +12,7 @@
  * gets; `kill` sends SIGKILL to the process that is about to make call N (self), or
  * to all of comp's at that moment (all); the call is not made.  `errno` lets call N
  * fail with CODE: a name such as ENOSPC, or "fit:K", the K-th (modulo their number) of
- * those that make sense for that call.
+ * those that make sense for that call; `codes` prints them, a call a line.
  *
  *	-o FILE     what happened, as assignments for a shell
  *	-t SECONDS  how long COMP may take (30)
@@ -785,10 +786,15 @@ int main(int argc, char **argv)
 		else if (o == 'r' && stat(optarg, &st) == 0)
 			only_device = st.st_dev;
 	}
+	if (optind == argc - 1 && strcmp(argv[optind], "codes") == 0) {
+		for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+			printf("%s %s\n", calls[i].name, calls[i].codes);
+		return 0;
+	}
 	at = parse(argc, argv);
 	if (at < 0 || at >= argc) {
 		fprintf(stderr, "usage: faultstep [-o FILE] [-t SECONDS] [-wv] [-r DIR] [-x COMMAND] "
-				"count | kill N self|all | errno N CODE  COMP ARG...\n");
+				"count | kill N self|all | errno N CODE  COMP ARG... | codes\n");
 		return 125;
 	}
 	sigemptyset(&chld);

@@ -40,10 +40,11 @@ static bool names_service(const char *text, const char *name)
 	return strncmp(text, name, n) == 0 && (!text[n] || text[n] == ':');
 }
 
+static const char *const shared[] = { "network_mode", "ipc", "pid", "uts", "cgroup" };
+
 static const char *origin_of(const struct node *service, const char *name, const struct node *dep)
 {
 	static const char *const lists[] = { "links", "volumes_from" };
-	static const char *const shared[] = { "network_mode", "ipc", "pid", "uts", "cgroup" };
 
 	if (dep && dep->line) /* an implied one stands where its cause stands */
 		for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
@@ -63,6 +64,25 @@ static const char *origin_of(const struct node *service, const char *name, const
 			return shared[i];
 	}
 	return "depends_on";
+}
+
+static bool shares_with(const struct node *service, const char *name)
+{
+	const struct node *from = node_get(service, "volumes_from");
+
+	for (size_t i = 0; i < ARRAY_SIZE(shared); i++) {
+		const struct node *n = node_get(service, shared[i]);
+		const char *other = node_is(n, NODE_STRING) ? skip_prefix(n->text, "service:")
+							    : NULL;
+
+		if (other && streq(other, name))
+			return true;
+	}
+	for (size_t i = 0; node_is(from, NODE_SEQ) && i < from->n; i++)
+		if (node_is(from->items[i], NODE_STRING) &&
+		    names_service(from->items[i]->text, name))
+			return true;
+	return false;
 }
 
 static void add_edges(struct graph *g, struct graph_node *from)
@@ -86,6 +106,7 @@ static void add_edges(struct graph *g, struct graph_node *from)
 			.condition = condition ? condition : "service_started",
 			.restart = node_get_bool(d, "restart", false),
 			.required = node_get_bool(d, "required", true),
+			.shares = shares_with(from->service, name),
 			.at = d,
 		};
 	}

@@ -14,6 +14,7 @@ struct graph_edge {
 	const char *via;        /* "depends_on", "links", … : the key that says so */
 	const char *condition;  /* "service_started", "service_healthy", … */
 	bool restart, required; /* as in depends_on */
+	bool shares;            /* namespaces or volumes of its container, be it @via or besides */
 	const struct node *at;  /* what in the file says so */
 };
 

@@ -97,9 +97,7 @@ static int from_graph(const struct project *p, struct services *out, struct diag
 						 .condition = condition_of(edge->condition),
 						 .restart = edge->restart,
 						 .required = edge->required,
-						 .shares_namespace = !streq(edge->via,
-									    "depends_on") &&
-								     !streq(edge->via, "links") };
+						 .shares = edge->shares };
 
 				add_dep(s, &d);
 			}

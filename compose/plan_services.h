@@ -24,7 +24,7 @@ void positions_need(struct action_list *l, size_t i, const struct positions *p);
 struct dep {
 	size_t to;
 	enum wait_condition condition;
-	bool restart, required, shares_namespace;
+	bool restart, required, shares;
 };
 
 struct service {

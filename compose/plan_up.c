@@ -7,6 +7,7 @@
  */
 #include "base/strv.h"
 #include "compose/plan_services.h"
+#include "compose/volumes_from.h"
 
 /* ---- up --------------------------------------------------------------------------------- */
 struct up {
@@ -34,6 +35,49 @@ static void make_resources(struct up *u)
 
 		l->items[i].config = json_ref(entry->value);
 		positions_add(&u->resources, i);
+	}
+}
+
+/* ---- volumes_from ---------------------------------------------------------------- */
+/* The action that makes @service's first container; ACTION_NO_NEED: there is none. */
+static size_t creation_of(const struct up *u, const char *service)
+{
+	_cleanup_(free_p) char *name = translation_container_name(u->t, service, 1);
+
+	for (size_t i = 0; i < u->plan->actions.n; i++) {
+		const struct action *a = &u->plan->actions.items[i];
+
+		if (a->kind == ACTION_CREATE && streq(a->spec->name, name))
+			return i;
+	}
+	return ACTION_NO_NEED;
+}
+
+/* The mounts of the first container of each service that is named: as this plan makes it,
+ * which @create then waits for, or as it is there. */
+static void take_volumes(struct up *u, const struct service *s, size_t create)
+{
+	const struct node *list = node_get(project_service(u->p, s->name), "volumes_from");
+
+	for (size_t i = 0; node_is(list, NODE_SEQ) && i < list->n; i++) {
+		_cleanup_(volumes_from_done) struct volumes_from v = { 0 };
+		_cleanup_(spec_freep) struct container_spec *there = NULL;
+		struct container_spec *spec = u->plan->actions.items[create].spec;
+		const struct record *r;
+		size_t made;
+
+		volumes_from_parse(list->items[i]->text, &v);
+		if (v.is_container)
+			continue; /* translate_mounts() had it */
+		made = creation_of(u, v.name);
+		r = replica_find(u->records, v.name, 1);
+		if (made == ACTION_NO_NEED && r)
+			there = translation_load(u->t, r);
+		if (made != ACTION_NO_NEED)
+			volumes_from_take(spec, u->plan->actions.items[made].spec, v.read_only);
+		else if (there)
+			volumes_from_take(spec, there, v.read_only);
+		action_need(&u->plan->actions, create, made);
 	}
 }
 
@@ -87,6 +131,7 @@ static size_t run_hook(struct up *u, struct service *s, size_t i,
 
 	a->service = xstrdup(s->name);
 	a->spec = spec;
+	take_volumes(u, s, made);
 	positions_need(&u->plan->actions, made, &u->resources);
 	action_need(&u->plan->actions, made, gone);
 	action_need(&u->plan->actions, made, after);
@@ -134,6 +179,7 @@ static void create_replica(struct up *u, struct service *s, int number, const st
 	a->spec = spec;
 	a->recreate = old != NULL;
 	a->reason = xstrdup_null(reason);
+	take_volumes(u, s, i);
 	positions_need(&u->plan->actions, i, &u->resources);
 	action_need(&u->plan->actions, i, after);
 	after = run_hooks(u, s, spec, i);
@@ -157,8 +203,8 @@ static const char *recreate_reason(struct up *u, const struct service *s, const 
 	if (!streq_null(r->image_id, spec->image_id))
 		return "its image changed";
 	for (size_t k = 0; k < s->n_deps; k++)
-		if (s->deps[k].shares_namespace && u->services.items[s->deps[k].to].recreated)
-			return "the container whose namespace it shares is made anew";
+		if (s->deps[k].shares && u->services.items[s->deps[k].to].recreated)
+			return "the container whose namespace or volumes it shares is made anew";
 	return NULL;
 }
 
@@ -293,6 +339,30 @@ static void look_after_networks(struct up *u)
 	}
 }
 
+static bool will_exist(const struct up *u, const char *service)
+{
+	const struct service *s = services_find((struct services *)&u->services, service);
+
+	return s && s->selected ? scale_of(u, s) > 0
+				: replica_find(u->records, service, 1) != NULL;
+}
+
+static int check_volumes_from(const struct up *u, const struct service *s, struct diag *diag)
+{
+	const struct node *list = node_get(project_service(u->p, s->name), "volumes_from");
+
+	for (size_t i = 0; node_is(list, NODE_SEQ) && i < list->n; i++) {
+		_cleanup_(volumes_from_done) struct volumes_from v = { 0 };
+
+		volumes_from_parse(list->items[i]->text, &v);
+		if (!v.is_container && !will_exist(u, v.name))
+			return diag_err(diag, list->items[i], ENOENT,
+					"services.%s.volumes_from: service \"%s\" has no container",
+					s->name, v.name);
+	}
+	return 0;
+}
+
 int plan_up(const struct project *p, const struct translation *t, const struct record_list *records,
 	    const struct plan_options *o, struct plan *out, struct diag *diag)
 {
@@ -305,6 +375,13 @@ int plan_up(const struct project *p, const struct translation *t, const struct r
 	}
 	if (!o->no_deps)
 		services_select_needed(&u.services);
+	for (size_t i = 0; r == 0 && i < u.services.n; i++)
+		if (u.services.items[i].selected)
+			r = check_volumes_from(&u, &u.services.items[i], diag);
+	if (r < 0) {
+		services_done(&u.services);
+		return r;
+	}
 	make_resources(&u);
 	plan_orphans(p, records, o, out);
 	for (size_t i = 0; i < u.services.n; i++)

@@ -239,9 +239,9 @@ char *translation_container_name(const struct translation *t, const char *servic
 	return xasprintf("%s-%s-%d", t->project, service, number);
 }
 
-struct container_spec *translation_load(const struct translation *t, const struct record *rec)
+struct container_spec *translate_load(const struct dirs *d, const char *project, const char *id)
 {
-	_cleanup_(free_p) char *dir = dirs_container(t->dirs, rec->project, rec->id);
+	_cleanup_(free_p) char *dir = dirs_container(d, project, id);
 	_cleanup_(free_p) char *path = path_join(dir, "spec.json");
 	_cleanup_(json_unrefp) json *j = NULL;
 	struct container_spec *s = NULL;
@@ -250,6 +250,11 @@ struct container_spec *translation_load(const struct translation *t, const struc
 	    spec_from_json(j, &s, NULL) < 0)
 		return NULL;
 	return s;
+}
+
+struct container_spec *translation_load(const struct translation *t, const struct record *rec)
+{
+	return translate_load(t->dirs, rec->project, rec->id);
 }
 
 /* The old container's anonymous volume at @target, so that its data stays. */

@@ -29,6 +29,9 @@ char *translate_string_of(const struct job *j, const char *key);
 /* Full name of networks.KEY or volumes.KEY; lives as long as the project. */
 const char *translate_full_name(const struct project *p, const char *section, const char *key);
 
+/* translate.c: of a container that is there; NULL when it cannot be read. */
+struct container_spec *translate_load(const struct dirs *d, const char *project, const char *id);
+
 /* translate_process.c */
 int translate_process(struct job *j);
 int translate_restart(struct job *j);

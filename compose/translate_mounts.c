@@ -11,6 +11,8 @@
 #include "base/path.h"
 #include "base/strv.h"
 #include "compose/values.h"
+#include "compose/volumes_from.h"
+#include "engine/state/names.h"
 
 static struct mount_spec *add_mount(struct container_spec *s, enum mount_type type,
 				    const char *target)
@@ -88,14 +90,42 @@ static bool has_target(const struct container_spec *s, const char *target)
 	return false;
 }
 
+/* volumes_from: container:NAME; those of services are the plan's affair. */
+static int take_from_containers(struct job *j)
+{
+	const struct node *list = node_get(j->service, "volumes_from");
+
+	for (size_t i = 0; node_is(list, NODE_SEQ) && i < list->n; i++) {
+		_cleanup_(volumes_from_done) struct volumes_from v = { 0 };
+		_cleanup_(spec_freep) struct container_spec *from = NULL;
+		_cleanup_(free_p) char *project = NULL, *id = NULL;
+		struct err e = ERR_INIT;
+
+		volumes_from_parse(list->items[i]->text, &v);
+		if (!v.is_container)
+			continue;
+		if (names_find(j->dirs, v.name, &project, &id, &e) < 0)
+			return diag_err(j->diag, list->items[i], ENOENT,
+					"services.%s.volumes_from: %s", j->name, e.msg);
+		from = translate_load(j->dirs, project, id);
+		if (!from)
+			return diag_err(j->diag, list->items[i], EBADMSG,
+					"services.%s.volumes_from: the description of container "
+					"%s is damaged",
+					j->name, v.name);
+		volumes_from_take(j->spec, from, v.read_only);
+	}
+	return 0;
+}
+
 int translate_mounts(struct job *j)
 {
 	const struct node *volumes = node_get(j->service, "volumes");
 	_cleanup_(strv_freep) char **tmpfs = translate_strings_of(j, "tmpfs");
+	int r;
 
 	for (size_t i = 0; node_is(volumes, NODE_SEQ) && i < volumes->n; i++) {
-		int r = add_volume(j, volumes->items[i]);
-
+		r = add_volume(j, volumes->items[i]);
 		if (r < 0)
 			return r;
 	}
@@ -104,9 +134,10 @@ int translate_mounts(struct job *j)
 	STRV_FOREACH (v, j->image->volumes)
 		if (!has_target(j->spec, *v))
 			add_mount(j->spec, MOUNT_VOLUME, *v)->anonymous = true;
+	r = take_from_containers(j);
 	j->spec->shm_size = (uint64_t)MAX(value_bytes(j->service, "shm_size", 0), (int64_t)0);
 	j->spec->read_only = node_get_bool(j->service, "read_only", false);
-	return 0;
+	return r;
 }
 
 /* ---- secrets and configs ---- */

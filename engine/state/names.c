@@ -132,6 +132,19 @@ int names_check(const struct dirs *d, const char *name, const char *project, str
 	return refuse(name, owner, e);
 }
 
+int names_find(const struct dirs *d, const char *name, char **project, char **id, struct err *e)
+{
+	_cleanup_(free_p) char *dir = names_dir(d), *path = path_join(dir, name);
+	char owner[OWNER_MAX], *slash;
+
+	if (strchr(name, '/') || !read_owner(path, owner) || !is_alive(d, owner))
+		return err_set(e, ENOENT, "no such container: %s", name);
+	slash = strchr(owner, '/');
+	*project = xstrndup(owner, (size_t)(slash - owner));
+	*id = xstrdup(slash + 1);
+	return 0;
+}
+
 void names_release(const struct dirs *d, const char *name, const char *project, const char *id)
 {
 	_cleanup_(free_p) char *dir = names_dir(d), *path = path_join(dir, name);

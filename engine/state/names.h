@@ -18,6 +18,8 @@ int names_claim(const struct dirs *d, const char *name, const char *project, con
 		struct err *e);
 /* -EEXIST, as above, when a container of a project other than @project has @name. */
 int names_check(const struct dirs *d, const char *name, const char *project, struct err *e);
+/* Whose it is; callers free both.  -ENOENT: nobody's. */
+int names_find(const struct dirs *d, const char *name, char **project, char **id, struct err *e);
 /* While the container's record is still there.  One that is another's stays. */
 void names_release(const struct dirs *d, const char *name, const char *project, const char *id);
 /* When no project is left: away with stale links and the directory. */

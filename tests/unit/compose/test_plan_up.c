@@ -335,7 +335,10 @@ static void test_shared_namespace(void **state)
 
 	world_make(&w);
 	wanted(&w, "  vpn: {image: i}\n"
-		   "  app: {image: i, network_mode: 'service:vpn'}\n"
+		   "  app:\n"
+		   "    image: i\n"
+		   "    network_mode: 'service:vpn'\n"
+		   "    depends_on: [vpn]\n"
 		   "  watch: {image: i, pid: 'service:app'}\n"
 		   "  web: {image: i, depends_on: [vpn]}\n");
 	expect_up(&w, "0 network_create t_default\n"
@@ -359,12 +362,12 @@ static void test_shared_namespace(void **state)
 		      "4 start t-vpn-1 <3\n"
 		      "5 stop t-app-1 quiet\n"
 		      "6 remove t-app-1 quiet <5\n"
-		      "7 create t-app-1 recreate (the container whose namespace it shares is made "
-		      "anew) <0,6\n"
+		      "7 create t-app-1 recreate (the container whose namespace or volumes it "
+		      "shares is made anew) <0,6\n"
 		      "8 start t-app-1 <7,4\n"
 		      "9 remove t-watch-1 quiet\n"
-		      "10 create t-watch-1 recreate (the container whose namespace it shares is "
-		      "made anew) <0,9\n"
+		      "10 create t-watch-1 recreate (the container whose namespace or volumes it "
+		      "shares is made anew) <0,9\n"
 		      "11 start t-watch-1 <10,8\n"
 		      "kept t-web-1\n");
 	world_done(&w);

@@ -1,8 +1,11 @@
 /* engine/supervise/internal.h: the supervisor's structs, shared by its parts.
  *
+ *	ensure.c	the command's side: find a supervisor, or start one
  *	supervisor.c	main, start and end of a supervisor, requests
- *	apply.c		runs an action list
- *	container.c	one container's life: start, stop, exit, restart, remove
+ *	apply.c		runs an action list; see apply_internal.h for its parts
+ *	container.c	one container's record, creation and removal
+ *	run.c		its runs: start, exit, restart, adoption
+ *	stop.c		signals, stopping and pausing
  *	connect.c	a container's namespace, addresses, ports, names
  *	networks.c	networks: records, bridges, addresses
  *	mend.c		links that somebody else took away
@@ -129,29 +132,6 @@ int container_create(struct supervisor *sv, const struct container_spec *spec, s
 /* From records on disk (adopt.c).  Takes @rec. */
 int container_load(struct supervisor *sv, struct record *rec, struct container **out,
 		   struct err *e);
-/* Take up the run that the monitor's record describes: watch it if it is alive,
- * take note of its end if not. */
-void container_readopt(struct container *c);
-/* A restart whose back-off began under an earlier supervisor. */
-void container_await_restart(struct container *c, uint64_t delay_ns);
-/* Watch the monitor and, while it starts, init's error pipe. */
-int container_watch_run(struct container *c, struct err *e);
-/* Returns once the process is on its way; container_changed() tells the rest.  A
- * start that fails leaves the reason in start_error and the container exited. */
-void container_start(struct container *c);
-/* Start stopping, after the pre_stop hooks; @grace_ns < 0: the spec's.  Stopped already:
- * nothing to do, but @by_user it no longer counts as lost.  A hook that fails leaves it
- * running, with the reason in hook_error. */
-void container_stop(struct container *c, int64_t grace_ns, bool by_user);
-/* The same because the machine goes down: it counts as lost, and `boot` brings it back. */
-void container_stop_for_boot(struct container *c, int64_t grace_ns);
-/* End its hooks, of whose outcome nobody wants to know: a start counts as done, a stop
- * as never begun. */
-void container_give_up_hooks(struct container *c);
-/* Stop an active container and, once it has, start it again. */
-void container_restart(struct container *c, enum again why);
-int container_signal(struct container *c, int sig, bool by_user, struct err *e);
-int container_pause(struct container *c, bool pause, struct err *e);
 /* Stopped containers only.  Frees @c on success. */
 int container_remove(struct container *c, bool with_volumes, struct err *e);
 /* Directories collected while a plan takes down: processes of their own begin to remove
@@ -169,6 +149,46 @@ void container_save(struct container *c, bool durable);
 /* Status changed and is saved: tell events and applies.  Called last: an apply that
  * waited for this may go on to remove, and free, @c. */
 void container_changed(struct container *c, const char *event);
+/* Forget the run: descriptors and sources; kills nothing. */
+void container_drop_run(struct container *c);
+/* Remove the cgroup, which must be empty.  None is no error. */
+int container_drop_cgroup(struct container *c, struct err *e);
+/* c->timer, for a restart or a stop; never both. */
+void container_set_timer(struct container *c, uint64_t delay, loop_timer_fn fn);
+
+/* ---- run.c ------------------------------------------------------------------ */
+/* Take up the run that the monitor's record describes: watch it if it is alive,
+ * take note of its end if not. */
+void container_readopt(struct container *c);
+/* A restart whose back-off began under an earlier supervisor. */
+void container_await_restart(struct container *c, uint64_t delay_ns);
+/* Watch the monitor and, while it starts, init's error pipe. */
+int container_watch_run(struct container *c, struct err *e);
+/* Returns once the process is on its way; container_changed() tells the rest.  A
+ * start that fails leaves the reason in start_error and the container exited. */
+void container_start(struct container *c);
+/* Learn the pid from the forked child, and watch the run from here on.  May block for the
+ * moment that takes.  Known already: nothing to do. */
+int container_learn_pid(struct container *c, struct err *e);
+/* That is the run's end, unless its monitor will tell. */
+void container_start_failed(struct container *c, const struct err *e);
+
+/* ---- stop.c ----------------------------------------------------------------- */
+/* Start stopping, after the pre_stop hooks; @grace_ns < 0: the spec's.  Stopped already:
+ * nothing to do, but @by_user it no longer counts as lost.  A hook that fails leaves it
+ * running, with the reason in hook_error. */
+void container_stop(struct container *c, int64_t grace_ns, bool by_user);
+/* The same because the machine goes down: it counts as lost, and `boot` brings it back. */
+void container_stop_for_boot(struct container *c, int64_t grace_ns);
+/* End its hooks, of whose outcome nobody wants to know: a start counts as done, a stop
+ * as never begun. */
+void container_give_up_hooks(struct container *c);
+/* Stop an active container and, once it has, start it again. */
+void container_restart(struct container *c, enum again why);
+int container_signal(struct container *c, int sig, bool by_user, struct err *e);
+int container_pause(struct container *c, bool pause, struct err *e);
+/* SIGKILL to all of it. */
+void container_kill_all(struct container *c);
 
 /* ---- connect.c -------------------------------------------------------------- */
 /* Open the host side of the published ports, before anything is started. */
@@ -289,6 +309,9 @@ void follow_poke(struct supervisor *sv);
 /* sv->model from project.json, if there is one. */
 #define MODEL_VERSION 1
 void follow_load_model(struct supervisor *sv);
+
+/* ---- ensure.c --------------------------------------------------------------- */
+char *supervisor_socket(const struct dirs *d, const char *project); /* its path; caller frees */
 
 /* ---- supervisor.c ----------------------------------------------------------- */
 /* Into the journal and to whoever listens.  @key, @value: one more attribute, or NULL. */

@@ -115,6 +115,12 @@ struct monitor_started {
 	int pidfd;
 	uint64_t start_ticks, monitor_ticks;
 };
+#define MONITOR_NOT_STARTED                                                                        \
+	((struct monitor_started){ .monitor_pidfd = -EBADF,                                        \
+				   .sock = -EBADF,                                                 \
+				   .error_fd = -EBADF,                                             \
+				   .stdin_fd = -EBADF,                                             \
+				   .pidfd = -EBADF })
 
 /* Fork.  Blocks for the fork(2) only; all else happens in the child.  On failure
  * nothing is left. */

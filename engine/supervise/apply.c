@@ -145,20 +145,40 @@ static bool is_overtaken(const struct apply *a)
 	return planned >= 0 && (uint64_t)planned != record_generation(a->sv->dirs, a->sv->project);
 }
 
+/* What containers and networks leave behind.  Most of it is waiting for the kernel, to
+ * delete links and rules, and for programs to end: all at the same time. */
+static int clear_up(struct apply *a, struct err *e)
+{
+	struct supervisor *sv = a->sv;
+	struct err e2 = ERR_INIT;
+	struct firewall_job rules;
+	struct sweep sweep;
+	bool begun;
+	int r = 0;
+
+	container_sweep_start(sv, &sweep);
+	networks_forget_foreign(sv);
+	begun = connect_firewall_begin(sv, &rules);
+	if (!a->next && !map_len(&sv->containers) && !map_len(&sv->networks) && !sv->sessions)
+		nethelper_quit(sv->nethelper); /* supervisor_sweep() sees it go */
+	err_keep_first(&r, e, networks_flush(sv, &e2), &e2);
+	if (begun)
+		err_keep_first(&r, e, connect_firewall_end(sv, &rules, &e2), &e2);
+	else if (r == 0)
+		err_keep_first(&r, e, connect_firewall(sv, &e2), &e2);
+	err_keep_first(&r, e, container_sweep_finish(sv, &sweep, &e2), &e2);
+	return r;
+}
+
 static void apply_end(struct apply *a)
 {
 	struct supervisor *sv = a->sv;
 	struct err e = ERR_INIT;
-	struct sweep sweep;
 	bool leaving;
 
-	container_sweep_start(sv, &sweep);
 	assert(sv->applies == a);
 	connect_drop_held(sv);
-	networks_forget_foreign(sv);
-	if ((networks_flush(sv, &e) < 0 || connect_firewall(sv, &e) < 0) && !a->err.code)
-		a->err = e;
-	if (container_sweep_finish(sv, &sweep, &e) < 0 && !a->err.code)
+	if (clear_up(a, &e) < 0 && !a->err.code)
 		a->err = e;
 	sv->collect_links = false;
 	if (record_generation(sv->dirs, sv->project) & 1)

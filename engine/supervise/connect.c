@@ -20,7 +20,7 @@
 #include "net/firewall.h"
 #include "net/netns.h"
 
-#define AWAIT_TRIES     14 /* with pauses of 1, 2, … ms: 91 ms in all */
+#define AWAIT_TRIES        14 /* with pauses of 1, 2, … ms: 91 ms in all */
 #define FIREWALL_LINGER    (20 * NSEC_PER_MSEC)
 #define FIREWALL_AGAIN     (100 * NSEC_PER_MSEC) /* after a failure; doubles to … */
 #define FIREWALL_AGAIN_MAX (60 * NSEC_PER_SEC)
@@ -770,6 +770,36 @@ static void watch_firewall(struct supervisor *sv)
 		supervisor_log(sv, "cannot watch nft: %s", e.msg); /* it still works, unwatched */
 }
 
+bool connect_firewall_begin(struct supervisor *sv, struct firewall_job *job)
+{
+	_cleanup_(buf_done) struct buf text = BUF_INIT;
+
+	if (!sv->firewall_dirty || map_len(&sv->networks))
+		return false;
+	firewall_remove_text(sv->table, &text);
+	return firewall_start(&text, sv->nft_fd, job, NULL) == 0;
+}
+
+/* What runs shall not stay cut off until somebody comes with a change. */
+static int try_firewall_again(struct supervisor *sv, int r, struct err *e)
+{
+	sv->firewall_again = sv->firewall_again ? MIN(2 * sv->firewall_again, FIREWALL_AGAIN_MAX)
+						: FIREWALL_AGAIN;
+	firewall_later(sv, sv->firewall_again);
+	return err_wrap(e, r, "firewall");
+}
+
+int connect_firewall_end(struct supervisor *sv, struct firewall_job *job, struct err *e)
+{
+	int r = firewall_finish(job, e);
+
+	if (r < 0)
+		return try_firewall_again(sv, r, e);
+	sv->firewall_dirty = false;
+	sv->firewall_again = 0;
+	return 0;
+}
+
 int connect_firewall(struct supervisor *sv, struct err *e)
 {
 	_cleanup_(free_p) struct firewall_network *networks = NULL;
@@ -799,14 +829,8 @@ int connect_firewall(struct supervisor *sv, struct err *e)
 	fw.ports = ports;
 	r = fw.n_networks ? firewall_apply(&fw, sv->nft_fd, e)
 			  : firewall_remove(sv->table, sv->nft_fd, e);
-	if (r < 0) {
-		/* What runs shall not stay cut off until somebody comes with a change. */
-		sv->firewall_again = sv->firewall_again
-					     ? MIN(2 * sv->firewall_again, FIREWALL_AGAIN_MAX)
-					     : FIREWALL_AGAIN;
-		firewall_later(sv, sv->firewall_again);
-		return err_wrap(e, r, "firewall");
-	}
+	if (r < 0)
+		return try_firewall_again(sv, r, e);
 	sv->firewall_dirty = false;
 	sv->firewall_again = 0;
 	if (fw.n_networks) {

@@ -306,10 +306,10 @@ static _Noreturn void remove_share(char *const *dirs, size_t first)
  * where the mount asks for that, so several at once take hardly longer than one. */
 void container_sweep_start(struct supervisor *sv, struct sweep *s)
 {
+	size_t n = MIN(strv_len(sv->doomed_dirs), (size_t)SWEEPERS);
+
 	s->n = 0;
-	if (strv_len(sv->doomed_dirs) < 2 * SWEEPERS)
-		return;
-	for (size_t i = 0; i < SWEEPERS; i++) {
+	for (size_t i = 0; i < n; i++) {
 		pid_t pid = fork();
 
 		if (pid == 0)

@@ -37,6 +37,7 @@
 #include "engine/supervise/monitor.h"
 #include "engine/supervise/nethelper.h"
 #include "engine/supervise/salvage.h"
+#include "net/firewall.h"
 #include "net/netlink.h"
 #include "net/network.h"
 #include "net/publish.h"
@@ -228,6 +229,10 @@ char *connect_pin_path(const struct supervisor *sv, const char *id);
 int connect_again(struct container *c, struct err *e);
 /* Bring the nft table up to date when it is not. */
 int connect_firewall(struct supervisor *sv, struct err *e);
+/* The same in two halves, when the table only has to go: false when it is not so, and
+ * connect_firewall() has to be called instead. */
+bool connect_firewall_begin(struct supervisor *sv, struct firewall_job *job);
+int connect_firewall_end(struct supervisor *sv, struct firewall_job *job, struct err *e);
 
 /* ---- networks.c ------------------------------------------------------------- */
 /* By full name, from memory or disk, with its bridge there. -ENOENT: no record. */

@@ -458,6 +458,12 @@ void nethelper_free(struct nethelper *h)
 	free(h);
 }
 
+void nethelper_quit(struct nethelper *h)
+{
+	if (h)
+		nethelper_process_quit(&h->process);
+}
+
 int nethelper_stop(struct nethelper *h, struct err *e)
 {
 	int r;

@@ -100,6 +100,8 @@ int nethelper_take_over(struct loop *l, const char *run_dir, nethelper_fn fn, vo
 			struct nethelper **out, struct err *e);
 /* Let go: the process keeps serving. NULL is allowed. */
 void nethelper_free(struct nethelper *h);
+/* Ask it to end, for a nethelper_stop() that then has less to wait for. NULL is allowed. */
+void nethelper_quit(struct nethelper *h);
 /* End the process, wait for that (1 s, then SIGKILL), remove its socket and free @h. */
 int nethelper_stop(struct nethelper *h, struct err *e);
 /* The same where there is no supervisor (`down` on its own); fine when none runs. */

@@ -264,9 +264,21 @@ void nethelper_process_reap(struct nethelper_process *p, char *text, size_t n)
 		snprintf(text, n, "was killed by signal %d", info.si_status);
 }
 
-int nethelper_process_end(struct nethelper_process *p, struct err *e)
+static int send_quit(const struct nethelper_process *p)
 {
 	static const char quit[] = "{\"op\":\"quit\",\"seq\":0}";
+
+	return p->sock < 0 ? -ENOTCONN : fd_send(p->sock, quit, strlen(quit), NULL, 0);
+}
+
+void nethelper_process_quit(const struct nethelper_process *p)
+{
+	if (p->pidfd >= 0)
+		(void)send_quit(p); /* gone already, or nethelper_process_end() insists */
+}
+
+int nethelper_process_end(struct nethelper_process *p, struct err *e)
+{
 	uint64_t wait_ns = END_WAIT_MS * NSEC_PER_MSEC;
 	char text[64];
 	int r;
@@ -275,7 +287,7 @@ int nethelper_process_end(struct nethelper_process *p, struct err *e)
 		nethelper_process_done(p);
 		return 0;
 	}
-	r = p->sock < 0 ? -ENOTCONN : fd_send(p->sock, quit, strlen(quit), NULL, 0);
+	r = send_quit(p);
 	if (r == 0)
 		r = wait_for(p->pidfd, POLLIN, now_mono_ns() + wait_ns);
 	if (r < 0) {

@@ -22,6 +22,8 @@ struct nethelper_process {
 int nethelper_process_find(const char *run_dir, struct nethelper_process *p, struct err *e);
 /* Start one, and connect to it. */
 int nethelper_process_spawn(const char *run_dir, struct nethelper_process *p, struct err *e);
+/* Ask it to end; no waiting. */
+void nethelper_process_quit(const struct nethelper_process *p);
 /* quit, 1 s, SIGKILL.  Waits until it is gone. */
 int nethelper_process_end(struct nethelper_process *p, struct err *e);
 void nethelper_process_kill(const struct nethelper_process *p);

@@ -1,6 +1,6 @@
 /* engine/image/store_internal.h: what the files of the store share.
  *
- * store.c reads, stage.c adds, remove.c takes away.
+ * store.c reads, stage.c and stage_commit.c add, remove.c takes away.
  */
 #ifndef ENGINE_IMAGE_STORE_INTERNAL_H
 #define ENGINE_IMAGE_STORE_INTERNAL_H

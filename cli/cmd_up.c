@@ -1,4 +1,4 @@
-/* cli/cmd_up.c: `up` and `create`: translate, plan, apply; then, in the
+/* cli/cmd_up.c: `up`, `create` and `scale`: translate, plan, apply; then, in the
  * foreground, stay attached (attach.c).
  */
 #include <errno.h>
@@ -194,6 +194,33 @@ static int provide(struct context *ctx, char *const *services, const struct plan
 	return r < 0 ? r : provide_images(ctx, closure, &o, e);
 }
 
+#define REPLICAS_MAX 10000
+
+/* "SERVICE=NUM", each. */
+static int check_scale(struct context *ctx, char *const *scale, struct err *e)
+{
+	int r = 0;
+
+	for (; r == 0 && scale && *scale; scale++) {
+		const char *eq = strchr(*scale, '=');
+		_cleanup_(free_p) char *service = xstrndup(*scale, strcspn(*scale, "="));
+		char *names[] = { service, NULL };
+		int64_t n;
+
+		if (!eq || eq == *scale)
+			return err_set(e, EINVAL,
+				       "invalid --scale option \"%s\". Should be SERVICE=NUM",
+				       *scale);
+		if (!parse_i64(eq + 1, &n) || n < 0 || n > REPLICAS_MAX)
+			return err_set(e, EINVAL,
+				       "invalid --scale option \"%s\": \"%s\" is not a number of "
+				       "replicas",
+				       *scale, eq + 1);
+		r = ctx_check_services(ctx, names, NULL, e);
+	}
+	return r;
+}
+
 static int prepare(struct context *ctx, char *const *services, const struct plan_options *po,
 		   const struct make_options *m, struct plan *plan, struct err *e)
 {
@@ -205,6 +232,8 @@ static int prepare(struct context *ctx, char *const *services, const struct plan
 		r = ctx_load_project(ctx, e);
 	if (r == 0)
 		r = ctx_check_services(ctx, services, NULL, e);
+	if (r == 0)
+		r = check_scale(ctx, po->scale, e);
 	/* Once: when another command came first the images are there all the same. */
 	if (r == 0 && m)
 		r = provide(ctx, services, po, m, e);
@@ -374,6 +403,33 @@ static int run_create(struct context *ctx, struct invocation *in, struct err *e)
 	return prepare_and_apply(ctx, "create", in->argv, &po, o, e);
 }
 
+struct scale_options {
+	bool no_deps;
+};
+#define S struct scale_options
+static const struct option_spec scale_flags[] = {
+	OPTION_BOOL("no-deps", 0, S, no_deps, "Don't start linked services"),
+	OPTION_END,
+};
+#undef S
+
+static int run_scale(struct context *ctx, struct invocation *in, struct err *e)
+{
+	const struct scale_options *o = in->options;
+	const struct make_options make = { .pull = "policy", .scale = in->argv };
+	_cleanup_(strv_freep) char **services = NULL;
+	struct plan_options po;
+
+	STRV_FOREACH (text, in->argv) {
+		_cleanup_(free_p) char *service = xstrndup(*text, strcspn(*text, "="));
+
+		strv_add(&services, service);
+	}
+	po = plan_options_of(&make, services);
+	po.no_deps = o->no_deps;
+	return prepare_and_apply(ctx, "up", services, &po, &make, e);
+}
+
 const struct command cmd_up = {
 	.name = "up",
 	.args = "[OPTIONS] [SERVICE...]",
@@ -392,4 +448,15 @@ const struct command cmd_create = {
 	.options_size = sizeof(struct make_options),
 	.max_args = ARGS_ANY,
 	.run = run_create,
+};
+
+const struct command cmd_scale = {
+	.name = "scale",
+	.args = "[OPTIONS] [SERVICE=REPLICAS...]",
+	.summary = "Scale services",
+	.options = scale_flags,
+	.options_size = sizeof(struct scale_options),
+	.min_args = 1,
+	.max_args = ARGS_ANY,
+	.run = run_scale,
 };

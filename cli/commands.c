@@ -9,8 +9,8 @@
 	X(image) X(images) X(kill)                                             \
 	X(load) X(login) X(logout) X(logs) X(ls)                               \
 	X(network) X(pause) X(port) X(ps) X(pull) X(push)                      \
-	X(restart) X(rm) X(save) X(start) X(stats) X(stop) X(system) X(systemd) \
-	X(tag) X(top)                                                          \
+	X(restart) X(rm) X(save) X(scale) X(start) X(stats) X(stop)             \
+	X(system) X(systemd) X(tag) X(top)                                     \
 	X(unpause) X(up) X(version) X(volume) X(volumes) X(wait)               \
 	X(supervise)
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # up and down: what a service becomes, what a second up changes, what stays and goes.
 . "$(dirname "$0")/../lib/tap.sh"
-plan 78
+plan 84
 
 c() {
 	comp -p "$P" "$@"
@@ -207,6 +207,14 @@ c up -d --scale web=3 >/dev/null 2>&1
 is "--scale up" "$(c ps --format '{{.Name}}' | xargs)" "$P-web-1 $P-web-2 $P-web-3"
 c up -d --scale web=2 >/dev/null 2>&1
 is "--scale down removes the last" "$(c ps -a --format '{{.Name}}' | xargs)" "$P-web-1 $P-web-2"
+c scale web=3 >/dev/null 2>&1
+is "scale does the same" "$(c ps --format '{{.Name}}' | xargs)" "$P-web-1 $P-web-2 $P-web-3"
+c scale --no-deps web=2 >/dev/null 2>&1
+is "and back" "$(c ps -a --format '{{.Name}}' | xargs)" "$P-web-1 $P-web-2"
+fails "scale of a service that is not there" 1 'no such service: nope' c up -d --scale nope=2
+fails "scale to what is no number" 1 'invalid --scale option "web=x": "x" is not' c scale web=x
+fails "scale to less than nothing" 1 'invalid --scale option "web=-1"' c up -d --scale web=-1
+fails "scale to nothing said" 1 'Should be SERVICE=NUM' c scale web
 
 # ---- two commands at once ------------------------------------------------------------
 port=$(free_port)

@@ -1,54 +1,26 @@
 /* engine/image/archive.c: `docker save` files, OCI layouts, and bare root file
  * systems.
  *
- * The helper lists the archive first (extractor.h); where it is a plain file the
- * layers are then read in place, otherwise from spooled copies, so the order of
- * entries does not matter and nothing is unpacked before the config has said
- * what it must be.  The two formats differ only in how they lead to a config
- * and a list of layers; add_image() is common.
+ * The archive is listed first (archive_members.c), so the order of entries does not
+ * matter and nothing is unpacked before the config has said what it must be.  The
+ * two formats differ only in how they lead to a config and a list of layers;
+ * add_image() is common.
  *
  * Trust: names of blobs are digests and are compared with the content; the
  * config lists the diff ids, and the layers are compared with those; the image's
  * id is the digest of the config we read.
  */
-#include "engine/image/archive.h"
+#include "engine/image/archive_internal.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
-#include "base/map.h"
 #include "base/path.h"
 #include "base/strv.h"
 #include "engine/image/change.h"
-#include "engine/image/extractor.h"
-#include "engine/image/manifest.h"
 #include "engine/image/ref.h"
-#include "engine/image/stage.h"
 
-#define MAX_LINKS 8 /* followed inside an archive */
 #define MAX_DEPTH 4 /* of indexes in indexes */
-
-struct member {
-	char *link; /* another member's name, clean; NULL: a file */
-	int number; /* of its spooled file, -1: in the archive at @offset */
-	uint64_t offset, size;
-};
-
-struct archive_file {
-	struct stage *stage;
-	struct load_result *result;
-	int fd;             /* borrowed */
-	bool is_dir;        /* @fd is a directory with an OCI layout */
-	struct map members; /* clean name → struct member */
-};
-
-static void member_free(struct member *m)
-{
-	if (m)
-		free(m->link);
-	free(m);
-}
 
 void load_result_done(struct load_result *r)
 {
@@ -65,140 +37,6 @@ static void add_result(struct load_result *r, const char *id, char *const *refs)
 {
 	r->images = xreallocarray(r->images, r->n + 1, sizeof(*r->images));
 	r->images[r->n++] = (struct loaded_image){ .id = xstrdup(id), .refs = strv_copy(refs) };
-}
-
-/* ---- members of an archive ------------------------------------------------------------ */
-
-/* "./a/../b" → "b", always relative. */
-static char *clean_name(const char *dir, const char *name)
-{
-	_cleanup_(free_p) char *base = path_absolute("/", dir);
-	_cleanup_(free_p) char *full = path_absolute(base, name);
-
-	return xstrdup(full + 1);
-}
-
-static int on_entry(void *data, const struct archive_entry_info *i, struct err *e)
-{
-	struct archive_file *a = data;
-	_cleanup_(free_p) char *name = clean_name("/", i->name);
-	_cleanup_(free_p) char *dir = path_dir(name);
-	struct member *m;
-
-	/* Later entries replace earlier ones, as when a tar is unpacked; but what
-	 * the archive consists of is said once. */
-	if (map_has(&a->members, name) &&
-	    (streq(name, "manifest.json") || streq(name, "index.json")))
-		return err_set(e, EBADMSG, "there are two files %s", name);
-	m = new0(struct member);
-	if (i->link)
-		m->link = clean_name(i->hardlink ? "/" : dir, i->link);
-	m->number = i->number;
-	m->offset = i->offset;
-	m->size = i->size;
-	map_put(&a->members, name, m);
-	return 0;
-}
-
-static const struct member *find_member(const struct archive_file *a, const char *name)
-{
-	_cleanup_(free_p) char *clean = clean_name("/", name);
-	const struct member *m = map_get(&a->members, clean);
-
-	for (int i = 0; m && m->link; i++)
-		m = i < MAX_LINKS ? map_get(&a->members, m->link) : NULL;
-	return m;
-}
-
-static int open_in_dir(const struct archive_file *a, const char *name, struct layer_source *out,
-		       struct err *e)
-{
-	int fd = fd_open_in_root(a->fd, name, O_RDONLY | O_NONBLOCK, 0, e);
-	struct stat st;
-
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		fd_close(fd);
-		return err_set(e, EBADMSG, "%.200s is not a file", name);
-	}
-	*out = (struct layer_source){ .fd = fd, .size = (uint64_t)st.st_size };
-	return fd;
-}
-
-/* Where the bytes of @name are.  Returns a descriptor the caller closes. */
-static int open_member(const struct archive_file *a, const char *name, struct layer_source *out,
-		       struct err *e)
-{
-	const struct member *m;
-	char file[16];
-	int fd;
-
-	if (a->is_dir)
-		return open_in_dir(a, name, out, e);
-	m = find_member(a, name);
-	if (!m)
-		return err_set(e, ENOENT, "%.200s is missing", name);
-	*out = (struct layer_source){ .size = m->size };
-	if (m->number < 0) {
-		out->offset = m->offset;
-		fd = fcntl(a->fd, F_DUPFD_CLOEXEC, 3);
-	} else {
-		snprintf(file, sizeof(file), "%d", m->number);
-		fd = openat(stage_dirfd(a->stage), file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	}
-	if (fd < 0)
-		return err_errno(e, errno, "open %.200s", name);
-	return out->fd = fd;
-}
-
-/* A whole document; -ENOENT when there is none of that name. */
-static int read_member(const struct archive_file *a, const char *name, struct buf *out,
-		       struct err *e)
-{
-	_cleanup_(fd_closep) int fd = -EBADF;
-	struct layer_source src;
-
-	fd = open_member(a, name, &src, e);
-	if (fd < 0)
-		return fd;
-	if (src.size > CONFIG_MAX_SIZE)
-		return err_set(e, EFBIG, "%.200s is larger than %u bytes", name, CONFIG_MAX_SIZE);
-	buf_reserve(out, src.size + 1);
-	while (out->len < src.size) {
-		ssize_t n = pread(fd, out->data + out->len, src.size - out->len,
-				  (off_t)(src.offset + out->len));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return err_set(e, EBADMSG, "%.200s ends too early", name);
-		out->len += (size_t)n;
-	}
-	return 0;
-}
-
-static char *blob_name(const char *digest)
-{
-	return xasprintf("blobs/sha256/%s", digest_hex(digest));
-}
-
-static int read_blob(const struct archive_file *a, const struct descriptor *d, struct buf *out,
-		     struct err *e)
-{
-	_cleanup_(free_p) char *name = blob_name(d->digest);
-	char digest[DIGEST_MAX];
-	int r = read_member(a, name, out, e);
-
-	if (r < 0)
-		return r;
-	if (out->len != d->size)
-		return err_set(e, EBADMSG, "%s has %zu bytes, and should have %ju", d->digest,
-			       out->len, (uintmax_t)d->size);
-	digest_of(out->data, out->len, digest);
-	if (!streq(digest, d->digest))
-		return err_set(e, EBADMSG, "the content of %s is %s", d->digest, digest);
-	return 0;
 }
 
 /* ---- one image ------------------------------------------------------------------------ */
@@ -262,7 +100,7 @@ static int add_layer(struct archive_file *a, const struct image_parts *p, size_t
 	/* Known by its content already: an archive may then even leave it out. */
 	if (stage_has_layer(a->stage, diff_id))
 		return 0;
-	fd = open_member(a, p->layers[i], &src, e);
+	fd = archive_open_member(a, p->layers[i], &src, e);
 	if (fd < 0)
 		return err_wrap(e, fd, "%s", what);
 	if (p->sizes && src.size != p->sizes[i])
@@ -343,7 +181,7 @@ static int manifest_of(const struct archive_file *a, const char *id, struct buf 
 {
 	_cleanup_(image_index_done) struct image_index x = { 0 };
 	_cleanup_(buf_done) struct buf index = BUF_INIT;
-	int r = read_member(a, "index.json", &index, NULL);
+	int r = archive_read_member(a, "index.json", &index, NULL);
 
 	if (r == 0)
 		r = image_index_parse(buf_str(&index), index.len, NULL, &x, NULL);
@@ -354,7 +192,7 @@ static int manifest_of(const struct archive_file *a, const char *id, struct buf 
 		    media_kind(x.items[i].media_type) != MEDIA_MANIFEST)
 			continue;
 		buf_truncate(text, 0);
-		r = read_blob(a, &x.items[i], text, e);
+		r = archive_read_blob(a, &x.items[i], text, e);
 		if (r == -ENOENT)
 			continue;
 		if (r == 0)
@@ -409,7 +247,7 @@ static int add_saved(struct archive_file *a, const struct saved_image *s, struct
 	_cleanup_(image_parts_done) struct image_parts p = { 0 };
 	_cleanup_(free_p) char *want = digest_in_path(s->config, ".json");
 	char digest[DIGEST_MAX];
-	int r = read_member(a, s->config, &p.config, e);
+	int r = archive_read_member(a, s->config, &p.config, e);
 
 	if (r < 0)
 		return err_wrap(e, r, "config");
@@ -475,18 +313,18 @@ static int load_manifest(struct archive_file *a, const struct descriptor *d, cha
 {
 	_cleanup_(image_parts_done) struct image_parts p = { 0 };
 	_cleanup_(manifest_done) struct manifest m = { 0 };
-	int r = read_blob(a, d, &p.manifest, e);
+	int r = archive_read_blob(a, d, &p.manifest, e);
 
 	if (r == 0)
 		r = manifest_parse(buf_str(&p.manifest), p.manifest.len, d->media_type, &m, e);
 	if (r == 0)
-		r = read_blob(a, &m.config, &p.config, e);
+		r = archive_read_blob(a, &m.config, &p.config, e);
 	if (r < 0)
 		return r;
 	p.refs = strv_copy(refs);
 	p.sizes = xcalloc(m.n_layers + 1, sizeof(*p.sizes));
 	for (size_t i = 0; i < m.n_layers; i++) {
-		strv_add_take(&p.layers, blob_name(m.layers[i].digest));
+		strv_add_take(&p.layers, archive_blob_name(m.layers[i].digest));
 		strv_add(&p.digests, m.layers[i].digest);
 		strv_add(&p.types, m.layers[i].media_type);
 		p.sizes[i] = m.layers[i].size;
@@ -521,7 +359,7 @@ static int load_index(struct archive_file *a, const struct descriptor *d, char *
 
 	if (depth >= MAX_DEPTH)
 		return err_set(e, EBADMSG, "indexes are nested too deeply");
-	r = read_blob(a, d, &text, e);
+	r = archive_read_blob(a, d, &text, e);
 	if (r == 0)
 		r = image_index_parse(buf_str(&text), text.len, d->media_type, &x, e);
 	if (r < 0)
@@ -588,16 +426,16 @@ static int load_layout(struct archive_file *a, const struct buf *text, struct er
 static int load_documents(struct archive_file *a, struct err *e)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT;
-	int r = a->is_dir ? -ENOENT : read_member(a, "manifest.json", &text, e);
+	int r = a->is_dir ? -ENOENT : archive_read_member(a, "manifest.json", &text, e);
 
 	/* `docker save` since 25 writes both; manifest.json has the full names. */
 	if (r == 0)
 		return load_saved(a, &text, e);
 	if (r == -ENOENT)
-		r = read_member(a, "index.json", &text, e);
+		r = archive_read_member(a, "index.json", &text, e);
 	if (r == 0)
 		return load_layout(a, &text, e);
-	if (r == -ENOENT && find_member(a, "repositories"))
+	if (r == -ENOENT && archive_find_member(a, "repositories"))
 		return err_set(e, EBADMSG,
 			       "the archive was written by Docker before 1.10, and has "
 			       "no manifest.json");
@@ -613,7 +451,7 @@ static int load(struct archive_file *a, struct err *e)
 	int r = 0;
 
 	if (!a->is_dir)
-		r = extractor_list(a->fd, stage_dirfd(a->stage), on_entry, a, e);
+		r = archive_list_members(a, e);
 	if (r == 0)
 		r = load_documents(a, e);
 	if (r == 0)
@@ -636,7 +474,6 @@ int archive_load(struct store *s, int fd, struct load_result *out, struct err *e
 	if (r < 0)
 		return r;
 	a.stage = stage;
-	a.members = MAP_INIT_FREE(member_free);
 	r = load(&a, e);
 	map_done(&a.members);
 	if (r < 0)

@@ -1,4 +1,9 @@
-/* engine/supervise/apply_steps.c: what each action does. */
+/* engine/supervise/apply_steps.c: what each action does.
+ *
+ * An action is done at once or it is begun, and apply_check_step() tells from the
+ * container's state when it is over: nothing here waits.  What is so already, by an
+ * earlier attempt or another command, counts as done.
+ */
 #include "engine/supervise/apply_internal.h"
 
 #include <signal.h>
@@ -155,9 +160,7 @@ static int on_container(struct apply *a, size_t i, struct container *c, struct e
 	switch (act->kind) {
 	case ACTION_START:
 		if (c->rec->status == CONTAINER_STOPPING)
-			return 2; /* a stop that a crash cut short: apply_check_step() starts it
-				   * after
-				   */
+			return 2; /* a stop cut short by a crash; apply_check_step() starts it */
 		if (container_is_active(c) && c->rec->status != CONTAINER_RESTARTING)
 			return 0;
 		launch(a, i, c);

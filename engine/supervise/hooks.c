@@ -6,7 +6,7 @@
  * the loop, never from within hooks_run().  The output is read so that no hook
  * blocks on it, and its beginning is kept for the words of a failure.
  *
- * Nothing here decides what a failure means: container.c does.
+ * Nothing here decides what a failure means: run.c and stop.c do.
  */
 #include "engine/supervise/internal.h"
 

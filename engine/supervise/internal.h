@@ -11,6 +11,7 @@
  *	mend.c		links that somebody else took away
  *	adopt.c		what a new supervisor finds
  *	session.c	exec
+ *	hold.c		paused for as long as a client is there
  *	checks.c	health probes
  *	hooks.c		commands in a container after its start, before its stop
  *	follow.c	dependants follow a dependency that crashed

@@ -1,4 +1,10 @@
-/* engine/supervise/stop.c: signals, stopping and pausing. */
+/* engine/supervise/stop.c: signals, stopping and pausing.
+ *
+ * A stop is the pre_stop hooks, the stop signal, and SIGKILL when the grace period is
+ * over, or at once when the main process cannot react to the signal.  It ends when the
+ * run does; see run.c.  Why it was asked for is in the record before anything is sent,
+ * so that the next supervisor goes on with it.
+ */
 #include "engine/supervise/internal.h"
 
 #include <signal.h>

@@ -41,18 +41,12 @@ static char *status_of(const struct record_list *l)
 	size_t counts[CONTAINER_STATUS_MAX] = { 0 };
 	_cleanup_(strv_freep) char **parts = NULL;
 
-	/* Several statuses share a word: count by word, at its first status. */
 	for (size_t i = 0; i < l->n; i++)
-		for (int s = 0; s < CONTAINER_STATUS_MAX; s++)
-			if (streq(container_status_shown((enum container_status)s),
-				  container_status_shown(l->items[i]->status))) {
-				counts[s]++;
-				break;
-			}
+		counts[record_status_shown(l->items[i])]++;
 	for (int s = 0; s < CONTAINER_STATUS_MAX; s++)
 		if (counts[s])
 			strv_addf(&parts, "%s(%zu)",
-				  container_status_shown((enum container_status)s), counts[s]);
+				  container_status_name((enum container_status)s), counts[s]);
 	if (parts)
 		strv_sort(parts);
 	return strv_join(parts, ", ");
@@ -61,7 +55,7 @@ static char *status_of(const struct record_list *l)
 static bool any_running(const struct record_list *l)
 {
 	for (size_t i = 0; i < l->n; i++)
-		if (streq(container_status_shown(l->items[i]->status), "running"))
+		if (record_status_shown(l->items[i]) == CONTAINER_RUNNING)
 			return true;
 	return false;
 }

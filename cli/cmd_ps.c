@@ -97,7 +97,7 @@ static bool is_up(const char *state)
 static bool wanted(const struct context *ctx, const struct ps_options *o, char *const *services,
 		   const struct record *r)
 {
-	const char *state = container_status_shown(r->status);
+	const char *state = container_status_name(record_status_shown(r));
 
 	if (services && *services && !(r->service && strv_has(services, r->service)))
 		return false;

@@ -29,7 +29,7 @@ static char *removable(struct context *ctx, char *const *services, bool running_
 
 	*r = ctx_records(ctx, &l, e);
 	for (size_t i = 0; *r == 0 && i < l.n; i++) {
-		const char *state = container_status_shown(l.items[i]->status);
+		const char *state = container_status_name(record_status_shown(l.items[i]));
 		bool up = streq(state, "running") || streq(state, "paused") ||
 			  streq(state, "restarting");
 

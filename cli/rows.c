@@ -65,10 +65,9 @@ char *status_text(const struct record *r)
 {
 	char ago[HUMAN_MAX];
 
-	switch (r->status) {
+	switch (record_status_shown(r)) {
 	case CONTAINER_RUNNING:
 	case CONTAINER_PAUSED:
-	case CONTAINER_STOPPING:
 		return up_text(r);
 	case CONTAINER_RESTARTING:
 		return xasprintf("Restarting (%d) %s", r->exit_code,
@@ -335,7 +334,7 @@ json *container_row(const struct record *r, const struct container_spec *spec, b
 	put_take(o, "RunningFor", xstrdup(human_ago(r->created, when)));
 	json_put_str(o, "Service", r->service ? r->service : "");
 	json_put_str(o, "Size", "0B");
-	json_put_str(o, "State", container_status_shown(r->status));
+	json_put_str(o, "State", container_status_name(record_status_shown(r)));
 	put_take(o, "Status", status_text(r));
 	return o;
 }

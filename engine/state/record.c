@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/strv.h"
+#include "engine/state/lock.h"
 
 #define RECORD_FILE_MAX (1 << 20)
 
@@ -51,15 +52,15 @@ const char *container_status_name(enum container_status s)
 	return status_names[s];
 }
 
-const char *container_status_shown(enum container_status s)
+enum container_status record_status_shown(const struct record *r)
 {
-	switch (s) {
+	switch (r->status) {
 	case CONTAINER_STARTING:
-		return "created";
+		return r->finished_at ? CONTAINER_RESTARTING : CONTAINER_CREATED;
 	case CONTAINER_STOPPING:
-		return "running";
+		return CONTAINER_RUNNING;
 	default:
-		return status_names[s];
+		return r->status;
 	}
 }
 
@@ -399,7 +400,8 @@ static int change_places(int dir, bool durable)
 {
 	if (renameat2(dir, OTHER, dir, NAME, RENAME_EXCHANGE) < 0 &&
 	    ((errno != ENOENT && errno != EINVAL) || renameat(dir, OTHER, dir, NAME) < 0))
-		return -errno; /* ENOENT: the first one; EINVAL: not a matter of every file system */
+		return -errno; /* ENOENT: the first one; EINVAL: not a matter of every file system
+				*/
 	return durable && fsync(dir) < 0 ? -errno : 0;
 }
 
@@ -713,6 +715,17 @@ static bool of_another_boot(const struct record *r)
 	return *r->boot_id && proc_boot_id(boot, NULL) == 0 && !streq(boot, r->boot_id);
 }
 
+/* It has no process yet, and somebody is about to give it one. */
+static bool is_being_started(const struct record *r, const struct dirs *d)
+{
+	_cleanup_(free_p) char *lock = NULL;
+
+	if (r->status != CONTAINER_STARTING || r->pid || of_another_boot(r))
+		return false;
+	lock = xasprintf("%s/%s/lock", d->run, r->project);
+	return lock_holder(lock) > 0;
+}
+
 bool record_reconcile(struct record *r, const struct dirs *d)
 {
 	struct exit_record exit_record;
@@ -737,6 +750,8 @@ bool record_reconcile(struct record *r, const struct dirs *d)
 	/* The monitor writes its exit record after the process is gone: give it the
 	 * benefit of the doubt while it is still there. */
 	if (r->pid && record_process_alive(r, r->monitor_pid, r->monitor_ticks))
+		return false;
+	if (is_being_started(r, d))
 		return false;
 	r->corrected = true;
 	r->lost = of_another_boot(r) && (r->status != CONTAINER_STOPPING || r->again);

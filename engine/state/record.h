@@ -24,7 +24,7 @@
 
 enum container_status {
 	CONTAINER_CREATED,
-	CONTAINER_STARTING, /* shown as "created" until its process runs */
+	CONTAINER_STARTING, /* until its process runs; see record_status_shown() */
 	CONTAINER_RUNNING,
 	CONTAINER_PAUSED,
 	CONTAINER_RESTARTING, /* waits for its back-off to end */
@@ -95,8 +95,7 @@ struct record {
 	size_t n_ports;
 };
 
-const char *container_status_name(enum container_status s);  /* as stored */
-const char *container_status_shown(enum container_status s); /* as `ps` says it */
+const char *container_status_name(enum container_status s);
 const char *health_status_name(enum health_status s);
 
 struct record *record_new(void);
@@ -122,6 +121,10 @@ void record_settle_start(const struct record *r, const struct dirs *d);
 int record_settle(struct record *r, const struct dirs *d, struct err *e);
 int record_load(const struct dirs *d, const char *project, const char *id, struct record **out,
 		struct err *e);
+
+/* As `ps` says it: one that is being started is "created" the first time and
+ * "restarting" ever after, as long as that takes; one that is stopping is "running". */
+enum container_status record_status_shown(const struct record *r);
 
 /* Has, or will have, a process. */
 bool record_is_active(const struct record *r);

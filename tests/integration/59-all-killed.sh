@@ -17,6 +17,9 @@ monitors() {
 	jq .monitor_pid "$COMP_ROOT/projects/$P"/containers/*/state.json | grep -v '^0'
 }
 kill_all() {
+	# Stopped first: one that lives a moment longer would start a successor.
+	# shellcheck disable=SC2046
+	kill -STOP $(monitors)
 	# shellcheck disable=SC2046
 	kill -9 "$(supervisor_pid)" $(monitors)
 	until_true 5 bash -c "! kill -0 $(supervisor_pid)"

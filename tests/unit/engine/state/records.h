@@ -29,7 +29,7 @@ static inline int setup(void **state)
 
 	strcpy(p->root, "/tmp/comp-test-XXXXXX");
 	assert_non_null(mkdtemp(p->root));
-	p->dirs.root = p->root;
+	p->dirs.root = p->dirs.run = p->root;
 	*state = p;
 	return 0;
 }

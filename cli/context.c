@@ -17,6 +17,8 @@
 #include "engine/supervise/control.h"
 #include "engine/supervise/supervisor.h"
 
+#define RECORDS_WAIT (200 * NSEC_PER_MSEC)
+
 extern char **environ;
 
 void context_init(struct context *ctx, const char *program)
@@ -247,24 +249,46 @@ int ctx_take_up(struct context *ctx, struct err *e)
 	return supervisor_ensure(&ctx->dirs, ctx->project_name, &c, e);
 }
 
+/* 1: a process ended that is on record as one that runs. @said: problems told already. */
+static int load_records(struct context *ctx, struct record_list *out, char ***said, struct err *e)
+{
+	int r, ended = 0;
+
+	ctx->generation = (int64_t)record_generation(&ctx->dirs, ctx->project_name);
+	r = record_list_load(&ctx->dirs, ctx->project_name, out, e);
+	for (size_t i = 0; r == 0 && i < out->n; i++)
+		ended |= record_reconcile(out->items[i], &ctx->dirs) &&
+			 out->items[i]->status == CONTAINER_EXITED;
+	STRV_FOREACH (problem, out->problems) {
+		if (strv_has(*said, *problem))
+			continue;
+		ctx_warn(ctx, "%s", *problem);
+		strv_add(said, *problem);
+	}
+	return r < 0 ? r : ended;
+}
+
+/* Between the end of a process and its supervisor's word on what comes next are some
+ * milliseconds in which "exited" would be our guess, and wrong for what is about to be
+ * restarted: a supervisor that is there is given the time. */
 int ctx_records(struct context *ctx, struct record_list *out, struct err *e)
 {
+	uint64_t end = now_mono_ns() + RECORDS_WAIT;
+	_cleanup_(strv_freep) char **said = NULL;
+	useconds_t pause_us = 500;
 	int r = ctx_project_name(ctx, e);
 
 	*out = (struct record_list){ 0 };
 	if (r == 0)
 		r = ctx_dirs(ctx, e);
-	if (r == 0) {
-		ctx->generation = (int64_t)record_generation(&ctx->dirs, ctx->project_name);
-		r = record_list_load(&ctx->dirs, ctx->project_name, out, e);
+	if (r == 0)
+		r = load_records(ctx, out, &said, e);
+	while (r == 1 && now_mono_ns() < end && supervisor_pid(&ctx->dirs, ctx->project_name)) {
+		record_list_done(out);
+		(void)usleep(pause_us *= 2);
+		r = load_records(ctx, out, &said, e);
 	}
-	if (r < 0)
-		return r;
-	STRV_FOREACH (problem, out->problems)
-		ctx_warn(ctx, "%s", *problem);
-	for (size_t i = 0; i < out->n; i++)
-		(void)record_reconcile(out->items[i], &ctx->dirs); /* changed or not */
-	return 0;
+	return MIN(r, 0);
 }
 
 static bool is_recorded(const struct record_list *l, const char *service)

@@ -92,7 +92,8 @@ int ctx_take_up(struct context *ctx, struct err *e);
 
 /* The project's containers as they are now: ctx_dirs(), ctx_project_name() and
  * record_list_load() with every record reconciled.  Unreadable records are
- * warned about. */
+ * warned about.  Waits, 200 ms at most, for a supervisor that is about to say what
+ * becomes of a process that has just ended. */
 int ctx_records(struct context *ctx, struct record_list *out, struct err *e);
 
 /* Every name in @services must be a service of the loaded project, or, when

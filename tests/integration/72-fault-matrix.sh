@@ -31,6 +31,15 @@ ours() {
 		case $(readlink "/proc/$pid/exe") in */comp | */comp-[mn]* | /memfd:comp\ *) echo "$pid" ;; esac
 	done
 }
+# All at the same moment: a monitor that lived a moment longer would start a supervisor.
+kill_ours() { # kill_ours [PID...]
+	local pids
+	pids=$(ours)
+	# shellcheck disable=SC2086
+	kill -STOP $pids 2>/dev/null
+	# shellcheck disable=SC2086
+	kill -9 $pids "$@" 2>/dev/null
+}
 group_of() {
 	python3 -c '
 import os
@@ -69,8 +78,7 @@ stack
 c up -d
 until_true 5 answers
 web=$(state web pid) db=$(state db pid)
-# shellcheck disable=SC2046
-kill -9 $(ours)
+kill_ours
 is "C4-6 all of comp's processes killed: ps within a second" "$(timeout 1 "$COMP" -p "$P" ps -a --format '{{.Service}}' | sort | xargs)" "db web"
 ok "C4-6 up converges" c up -d
 ok "C4-6 and everything runs once" until_true 10 all_run
@@ -96,8 +104,7 @@ for record in "$COMP_RUN/$P"/monitors/*; do
 	jq -c ".pid = $innocent | .monitor_pid = $innocent" "$record" >"$WORK/record"
 	cp "$WORK/record" "$record"
 done
-# shellcheck disable=SC2046
-kill -9 $(ours)
+kill_ours
 for file in "$COMP_ROOT/projects/$P/containers"/*/state.json; do
 	jq -c "del(.sum) | .pid = $innocent | .monitor_pid = $innocent" "$file" >"$WORK/record"
 	cp "$WORK/record" "$file"
@@ -118,8 +125,7 @@ sleep 86400 &
 innocent=$!
 ticks=$(cut -d ' ' -f 22 /proc/$innocent/stat)
 forge=".pid = $innocent | .monitor_pid = $innocent | .start_ticks = $ticks | .monitor_ticks = $ticks"
-# shellcheck disable=SC2046
-kill -9 $(ours)
+kill_ours
 for file in "$COMP_RUN/$P"/monitors/* "$COMP_ROOT/projects/$P/containers"/*/state.json; do
 	jq -c "del(.sum) | $forge" "$file" >"$WORK/record"
 	cp "$WORK/record" "$file"
@@ -289,7 +295,7 @@ if disk 24M 2000; then
 	like "C4-15 and says why" "$(cat "$WORK/out")" 'Read-only file system'
 	is "C4-15 what runs, runs" "$(is_gone "$app" || echo yes)" yes
 	# shellcheck disable=SC2046
-	kill -9 $(ours) $(in_containers)
+	kill_ours $(in_containers)
 	sleep 0.5
 	umount -l "$WORK/small"
 	until_true 10 sh -c "! losetup -a | grep -q $WORK/disk"
@@ -350,8 +356,7 @@ bad='' tried=0
 for file in state.json spec.json project.json exits events monitor network.json volume.json; do
 	for how in empty half last-byte flip-20 flip-70 garbage huge directory link gone; do
 		all_run || c up -d >/dev/null 2>&1
-		# shellcheck disable=SC2046
-		kill -9 $(ours) 2>/dev/null
+		kill_ours
 		case $file in
 		state.json | spec.json) target=$(ls "$COMP_ROOT/projects/$P/containers"/*/"$file" | head -n 1) ;;
 		monitor) target=$(ls "$COMP_RUN/$P/monitors"/* | head -n 1) ;;

@@ -18,7 +18,8 @@
 #include "base/fd.h"
 #include "base/proc.h"
 
-#define BACKLOG      4096 /* the kernel cuts it to net.core.somaxconn */
+#define NAMING_US    50000 /* of the last wait for who has a port */
+#define BACKLOG      4096  /* the kernel cuts it to net.core.somaxconn */
 #define PICK_TRIES   32
 #define PROC_NET_MAX (64 * 1024 * 1024)
 
@@ -333,13 +334,26 @@ static bool try_holder(pid_t pid, void *data)
 	return ask_owner(pid, n);
 }
 
-static int busy(const struct job *j, const struct address *failed, struct naming *n, struct err *e)
+static bool find_owner(const struct job *j, const struct address *failed, struct naming *n)
 {
 	unsigned long inode = find_inode(j->udp, failed, n->port);
+
+	return (inode && each_holder(inode, try_holder, n)) || (!n->first && ask_owner(0, n));
+}
+
+static int busy(const struct job *j, const struct address *failed, struct naming *n, struct err *e)
+{
 	const char *what = j->udp ? "UDP port" : "port";
+	bool found = find_owner(j, failed, n);
 	char comm[16];
 
-	if ((inode && each_holder(inode, try_holder, n)) || (!n->first && ask_owner(0, n)))
+	/* A socket that is bound and does not listen yet is in no table, and one on its way
+	 * through another socket is in no process: look again, for 60 ms or so. */
+	for (useconds_t us = 1000; n->owner && !found && !n->first && us < NAMING_US; us *= 2) {
+		(void)usleep(us);
+		found = find_owner(j, failed, n);
+	}
+	if (found)
 		return err_set(e, EADDRINUSE, "%s %u is already in use by %s", what, n->port,
 			       n->text);
 	if (n->first == getpid())

@@ -32,18 +32,19 @@ static void need_memory(void)
 		out_of_memory();
 }
 
-/* Up to and with the next bracket. */
+/* Up to and with the next bracket or colon. */
 static size_t chunk(const char *text, size_t n)
 {
 	size_t i = 0;
 
-	while (i < n && text[i] != '{' && text[i] != '[')
+	while (i < n && text[i] != '{' && text[i] != '[' && text[i] != ':')
 		i++;
 	return MIN(i + 1, n);
 }
 
-/* In pieces, each of which ends where an object or an array begins: json-c before 0.17 puts the
- * next member into it whether it could be allocated or not. */
+/* In pieces, each of which ends where an object, an array or a member's value begins: json-c
+ * before 0.17 puts the next member into it, under its name, whether these could be allocated
+ * or not. */
 static json *parse(struct json_tokener *tok, const char *text, size_t n, size_t *used)
 {
 	json *j;

@@ -14,17 +14,6 @@
 #include "compose/volumes_from.h"
 #include "engine/state/names.h"
 
-static struct mount_spec *add_mount(struct container_spec *s, enum mount_type type,
-				    const char *target)
-{
-	struct mount_spec *m;
-
-	s->mounts = xreallocarray(s->mounts, s->n_mounts + 1, sizeof(*s->mounts));
-	m = &s->mounts[s->n_mounts++];
-	*m = (struct mount_spec){ .type = type, .target = xstrdup(target) };
-	return m;
-}
-
 static void set_volume_source(const struct job *j, struct mount_spec *m, const char *name)
 {
 	m->volume = xstrdup(name);
@@ -43,19 +32,19 @@ static int add_volume(struct job *j, const struct node *v)
 		return diag_err(j->diag, v, EINVAL, "services.%s.volumes: a mount needs a target",
 				j->name);
 	if (streq(type, "bind")) {
-		m = add_mount(j->spec, MOUNT_BIND, target);
+		m = spec_add_mount(j->spec, MOUNT_BIND, target);
 		m->source = xstrdup_null(source);
 		m->create_source = node_get_bool(bind, "create_host_path", true);
 		m->propagation = xstrdup_null(node_get_str(bind, "propagation"));
 	} else if (streq(type, "volume")) {
-		m = add_mount(j->spec, MOUNT_VOLUME, target);
+		m = spec_add_mount(j->spec, MOUNT_VOLUME, target);
 		m->anonymous = is_empty(source);
 		if (!m->anonymous)
 			set_volume_source(j, m, translate_full_name(j->p, "volumes", source));
 		m->nocopy = node_get_bool(volume, "nocopy", false);
 		m->subpath = xstrdup_null(node_get_str(volume, "subpath"));
 	} else if (streq(type, "tmpfs")) {
-		m = add_mount(j->spec, MOUNT_TMPFS, target);
+		m = spec_add_mount(j->spec, MOUNT_TMPFS, target);
 		m->tmpfs_size = (uint64_t)MAX(value_bytes(tmpfs, "size", 0), (int64_t)0);
 		m->tmpfs_mode = value_mode(tmpfs, "mode", 0);
 	} else {
@@ -73,21 +62,8 @@ static void add_tmpfs(struct job *j, const char *text)
 	_cleanup_(free_p) char *target = xstrndup(text, strcspn(text, ":"));
 	const char *options = strchr(text, ':');
 
-	add_mount(j->spec, MOUNT_TMPFS, target)->tmpfs_options = options ? xstrdup(options + 1)
-									 : NULL;
-}
-
-static bool has_target(const struct container_spec *s, const char *target)
-{
-	_cleanup_(free_p) char *clean = path_clean(target);
-
-	for (size_t i = 0; i < s->n_mounts; i++) {
-		_cleanup_(free_p) char *other = path_clean(s->mounts[i].target);
-
-		if (streq(clean, other))
-			return true;
-	}
-	return false;
+	spec_add_mount(j->spec, MOUNT_TMPFS, target)->tmpfs_options = options ? xstrdup(options + 1)
+									      : NULL;
 }
 
 /* volumes_from: container:NAME; those of services are the plan's affair. */
@@ -132,8 +108,8 @@ int translate_mounts(struct job *j)
 	STRV_FOREACH (t, tmpfs)
 		add_tmpfs(j, *t);
 	STRV_FOREACH (v, j->image->volumes)
-		if (!has_target(j->spec, *v))
-			add_mount(j->spec, MOUNT_VOLUME, *v)->anonymous = true;
+		if (!spec_mount_at(j->spec, *v))
+			spec_add_mount(j->spec, MOUNT_VOLUME, *v)->anonymous = true;
 	r = take_from_containers(j);
 	j->spec->shm_size = (uint64_t)MAX(value_bytes(j->service, "shm_size", 0), (int64_t)0);
 	j->spec->read_only = node_get_bool(j->service, "read_only", false);
@@ -166,7 +142,7 @@ static int grant_file(struct job *j, const struct node *grant, const char *file,
 	struct mount_spec *m;
 
 	if (!node_get(grant, "uid") && !node_get(grant, "gid") && !node_get(grant, "mode")) {
-		m = add_mount(j->spec, MOUNT_BIND, target);
+		m = spec_add_mount(j->spec, MOUNT_BIND, target);
 		m->source = xstrdup(file);
 		m->read_only = true;
 		return 0;

@@ -96,17 +96,6 @@ static char *target_of(const struct running *x, const struct run_mount *m)
 	return path_absolute(cwd, m->target ?: "/");
 }
 
-static struct mount_spec *add_mount(struct running *x, enum mount_type type, const char *target)
-{
-	struct container_spec *s = x->spec;
-	struct mount_spec *m;
-
-	s->mounts = xreallocarray(s->mounts, s->n_mounts + 1, sizeof(*s->mounts));
-	m = &s->mounts[s->n_mounts++];
-	*m = (struct mount_spec){ .type = type, .target = xstrdup(target) };
-	return m;
-}
-
 static void add_file(struct running *x, const char *target, const void *content, size_t n,
 		     const struct run_mount *m, uint32_t mode)
 {
@@ -156,7 +145,7 @@ static int add_bind(struct running *x, size_t at, struct err *e)
 
 	if (code < 0)
 		return err_wrap(e, code, "mount %s", target);
-	spec = add_mount(x, MOUNT_BIND, target);
+	spec = spec_add_mount(x->spec, MOUNT_BIND, target);
 	spec->source = TAKE_PTR(source);
 	spec->read_only = m->readonly;
 	return 0;
@@ -231,7 +220,7 @@ static int add_cache(struct running *x, size_t at, struct err *e)
 		code = fill_cache(x, at, dir, e);
 	if (code < 0)
 		return err_wrap(e, code, "mount %s", target);
-	spec = add_mount(x, MOUNT_BIND, target);
+	spec = spec_add_mount(x->spec, MOUNT_BIND, target);
 	spec->source = TAKE_PTR(dir);
 	spec->read_only = m->readonly;
 	return 0;
@@ -277,7 +266,7 @@ static int add_ssh(struct running *x, const struct run_mount *m, size_t n, struc
 		err_set(e, ENOENT, "ssh key or agent \"%s\": not found", id);
 		return err_hint(e, "give it with --ssh %s", id);
 	}
-	spec = add_mount(x, MOUNT_BIND, target);
+	spec = spec_add_mount(x->spec, MOUNT_BIND, target);
 	spec->source = xstrdup(socket);
 	strv_env_set(&x->spec->env, "SSH_AUTH_SOCK", target);
 	return 0;
@@ -301,7 +290,7 @@ static int add_mounts(struct running *x, struct err *e)
 			code = add_cache(x, n, e);
 			break;
 		case RUN_MOUNT_TMPFS:
-			spec = add_mount(x, MOUNT_TMPFS, target);
+			spec = spec_add_mount(x->spec, MOUNT_TMPFS, target);
 			spec->tmpfs_size = m->size;
 			spec->read_only = m->readonly;
 			break;
@@ -499,7 +488,7 @@ static int add_script(struct running *x, const struct heredoc *h, struct err *e)
 
 	if (r < 0)
 		return r;
-	m = add_mount(x, MOUNT_BIND, target);
+	m = spec_add_mount(x->spec, MOUNT_BIND, target);
 	m->source = TAKE_PTR(path);
 	m->read_only = true;
 	return 0;

@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <stddef.h>
 
+#include "base/path.h"
 #include "base/strv.h"
 
 enum kind {
@@ -625,6 +626,30 @@ struct container_spec *spec_copy(const struct container_spec *s)
 
 	own_fields(&container_table, copy);
 	return copy;
+}
+
+struct mount_spec *spec_add_mount(struct container_spec *s, enum mount_type type,
+				  const char *target)
+{
+	struct mount_spec *m;
+
+	s->mounts = xreallocarray(s->mounts, s->n_mounts + 1, sizeof(*s->mounts));
+	m = &s->mounts[s->n_mounts++];
+	*m = (struct mount_spec){ .type = type, .target = xstrdup(target) };
+	return m;
+}
+
+struct mount_spec *spec_mount_at(const struct container_spec *s, const char *target)
+{
+	_cleanup_(free_p) char *clean = path_clean(target);
+
+	for (size_t i = 0; i < s->n_mounts; i++) {
+		_cleanup_(free_p) char *other = path_clean(s->mounts[i].target);
+
+		if (streq(clean, other))
+			return &s->mounts[i];
+	}
+	return NULL;
 }
 
 json *spec_to_json(const struct container_spec *s)

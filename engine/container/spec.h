@@ -193,6 +193,12 @@ static inline void spec_freep(struct container_spec **s)
 }
 struct container_spec *spec_copy(const struct container_spec *s);
 
+/* One more mount; the pointer holds until the next. */
+struct mount_spec *spec_add_mount(struct container_spec *s, enum mount_type type,
+				  const char *target);
+/* The mount at @target, however its path is written; NULL: none. */
+struct mount_spec *spec_mount_at(const struct container_spec *s, const char *target);
+
 /* json_unref() the result. */
 json *spec_to_json(const struct container_spec *s);
 int spec_from_json(json *j, struct container_spec **out, struct err *e);

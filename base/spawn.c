@@ -169,6 +169,25 @@ int spawn_run(const struct spawn_opts *opts, const void *input, size_t n_input, 
 	return r < 0 ? err_errno(e, -r, "wait for %s", o.argv[0]) : r;
 }
 
+int spawn_fork(pid_t *pid, int *fd, struct err *e)
+{
+	int p[2], r = fd_pipe(p, e);
+
+	if (r < 0)
+		return r;
+	fflush(NULL);
+	*pid = fork();
+	if (*pid < 0) {
+		r = err_errno(e, errno, "fork");
+		fd_close(p[0]);
+		fd_close(p[1]);
+		return r;
+	}
+	fd_close(p[*pid ? 1 : 0]);
+	*fd = p[*pid ? 0 : 1];
+	return *pid > 0;
+}
+
 char *spawn_find(const char *name)
 {
 	const char *path = getenv("PATH");

@@ -55,6 +55,11 @@ char *spawn_helper_path(const char *name);
 /* The first program @name in $PATH; NULL: not there.  Caller frees. */
 char *spawn_find(const char *name);
 
+/* fork(2), for what is no program of its own, with a pipe from the child: 1 in the parent,
+ * where *fd is the end to read, 0 in the child, where it is the end to write.  What stdio
+ * has buffered is written first, or the child could write it again. */
+int spawn_fork(pid_t *pid, int *fd, struct err *e);
+
 /* Turn a waitpid(2) status into 0..255 / 128+signal. */
 int spawn_exit_code(int status);
 

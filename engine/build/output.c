@@ -52,29 +52,22 @@ static int write_tree(struct build *b, struct err *e)
 
 static int in_child(struct build *b, struct err *e)
 {
-	_cleanup_(fd_closep) int rd = -EBADF, wr = -EBADF;
+	_cleanup_(fd_closep) int fd = -EBADF;
 	struct err told = ERR_INIT;
-	int p[2], r = fd_pipe(p, e);
 	pid_t pid;
+	int r = spawn_fork(&pid, &fd, e);
 
 	if (r < 0)
 		return r;
-	rd = p[0];
-	wr = p[1];
-	fflush(NULL);
-	pid = fork();
-	if (pid < 0)
-		return err_errno(e, errno, "fork");
-	if (pid == 0) {
+	if (r == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		umask(0);
 		r = write_tree(b, &told);
 		if (r < 0)
-			(void)fd_write_all(wr, &told, sizeof(told));
+			(void)fd_write_all(fd, &told, sizeof(told));
 		_exit(r < 0);
 	}
-	wr = fd_close(wr);
-	r = read(rd, &told, sizeof(told)) == sizeof(told) ? -told.code : 0;
+	r = read(fd, &told, sizeof(told)) == sizeof(told) ? -told.code : 0;
 	if (spawn_wait(pid) != 0 && r == 0)
 		return err_set(e, EIO, "the process that writes the output died");
 	if (r < 0 && e)

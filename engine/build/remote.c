@@ -208,22 +208,15 @@ static char *reason(const char *output)
 static int run(const struct remote_git *g, const char *dir, char *const *argv, int cancel_fd,
 	       struct buf *out, struct err *e)
 {
-	_cleanup_(fd_closep) int rd = -EBADF, wr = -EBADF;
-	int p[2], code, r = fd_pipe(p, e);
+	_cleanup_(fd_closep) int fd = -EBADF;
 	pid_t pid;
+	int code, r = spawn_fork(&pid, &fd, e);
 
 	if (r < 0)
 		return r;
-	rd = p[0];
-	wr = p[1];
-	fflush(NULL);
-	pid = fork();
-	if (pid < 0)
-		return err_errno(e, errno, "fork");
-	if (pid == 0)
-		child(g, dir, argv, wr);
-	wr = fd_close(wr);
-	r = collect(rd, cancel_fd, out, e);
+	if (r == 0)
+		child(g, dir, argv, fd);
+	r = collect(fd, cancel_fd, out, e);
 	if (r < 0)
 		(void)kill(-pid, SIGKILL); /* the group that it leads; not reaped yet */
 	code = spawn_wait(pid);

@@ -99,7 +99,7 @@ static void job_event(void *data, const struct build_event *ev)
 	(void)send_message(*sock, &m); /* nobody there: cancel_fd says so, too */
 }
 
-static int job_fetch(void *data, const char *ref, bool always, struct err *e)
+static int job_fetch(void *data, const char *ref, struct err *e)
 {
 	const int *sock = data;
 	struct message m;

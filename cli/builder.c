@@ -248,7 +248,7 @@ struct fetching {
 	bool quiet;
 };
 
-static int fetch_image(void *data, const char *ref, bool always, struct err *e)
+static int fetch_image(void *data, const char *ref, struct err *e)
 {
 	const struct fetching *f = data;
 

@@ -53,7 +53,7 @@ int builder_run(struct context *ctx, struct builder *b, const char *mode, bool q
 int builder_display(struct context *ctx, const char *mode, bool quiet, struct build_view **view,
 		    struct build_handler *h, struct err *e);
 /* … and one that tells @h, and has its base images fetched by @fetch. */
-typedef int (*builder_fetch_fn)(void *data, const char *ref, bool always, struct err *e);
+typedef int (*builder_fetch_fn)(void *data, const char *ref, struct err *e);
 int builder_run_for(struct context *ctx, struct builder *b, const struct build_handler *h,
 		    builder_fetch_fn fetch, void *data, struct build_result *out, struct err *e);
 

@@ -65,8 +65,8 @@ struct build_options {
 	const char *output; /* directory to write the root file system to instead of an image */
 	int output_fd;      /* the same as a tar; -EBADF: none */
 
-	/* Have image @ref in the store: pulled when missing, or anyway when @always. */
-	int (*fetch)(void *data, const char *ref, bool always, struct err *e);
+	/* Have the registry's image @ref in the store: it is missing, or @pull asks for it. */
+	int (*fetch)(void *data, const char *ref, struct err *e);
 	void *data;
 };
 

@@ -111,7 +111,8 @@ static int open_download(struct build *b, struct build_context *c, const char *u
 static int open_remote(struct build *b, struct build_context *c, const char *url, struct err *e)
 {
 	_cleanup_(free_p) char *title = xasprintf("[internal] load remote build context %s", url);
-	_cleanup_(free_p) char *dir = xasprintf("%s/context-%zu", b->work, (size_t)(c - b->contexts));
+	_cleanup_(free_p) char *dir = xasprintf("%s/context-%zu", b->work,
+						(size_t)(c - b->contexts));
 	_cleanup_(remote_git_done) struct remote_git g = { 0 };
 	unsigned int vertex = ++b->n_vertices;
 	uint64_t began = now_mono_ns();
@@ -272,7 +273,7 @@ static int need_image(struct build *b, const char *ref, struct err *e)
 	if (r == -ENOENT && b->o->fetch) {
 		if (e)
 			*e = ERR_INIT;
-		r = b->o->fetch(b->o->data, ref, b->o->pull, e);
+		r = b->o->fetch(b->o->data, ref, e);
 		if (r == 0)
 			r = store_resolve(b->store, ref, &image, e);
 	}

@@ -339,15 +339,14 @@ static void look_after_networks(struct up *u)
 	}
 }
 
-static bool will_exist(const struct up *u, const char *service)
+static bool will_exist(struct up *u, const char *service)
 {
-	const struct service *s = services_find((struct services *)&u->services, service);
+	const struct service *s = services_find(&u->services, service);
 
-	return s && s->selected ? scale_of(u, s) > 0
-				: replica_find(u->records, service, 1) != NULL;
+	return s && s->selected ? scale_of(u, s) > 0 : replica_find(u->records, service, 1) != NULL;
 }
 
-static int check_volumes_from(const struct up *u, const struct service *s, struct diag *diag)
+static int check_volumes_from(struct up *u, const struct service *s, struct diag *diag)
 {
 	const struct node *list = node_get(project_service(u->p, s->name), "volumes_from");
 

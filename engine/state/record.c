@@ -400,8 +400,7 @@ static int change_places(int dir, bool durable)
 {
 	if (renameat2(dir, OTHER, dir, NAME, RENAME_EXCHANGE) < 0 &&
 	    ((errno != ENOENT && errno != EINVAL) || renameat(dir, OTHER, dir, NAME) < 0))
-		return -errno; /* ENOENT: the first one; EINVAL: not a matter of every file system
-				*/
+		return -errno; /* ENOENT: the first one; EINVAL: not all file systems can */
 	return durable && fsync(dir) < 0 ? -errno : 0;
 }
 
